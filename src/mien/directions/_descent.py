@@ -1,0 +1,97 @@
+"""The numeric pieces of Algorithm 2: hinge loss with gradient, starting points, steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from mien.errors import BadInput, MissingExtra, UnknownName
+
+Step = Callable[[np.ndarray, np.ndarray], None]  # takes the gradients of F and b
+
+
+def hinge_losses(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """max(0, 1 - y * score) of scores [N, M]; labels 1 and -1 count, unknown (0) costs 0."""
+    return np.where(labels != 0, np.maximum(1 - labels * scores, 0), 0.0)
+
+
+def mean_hinge(scores: np.ndarray, labels: np.ndarray) -> float:
+    """Hinge averaged over the faces whose label is known, summed over the attributes."""
+    return float((hinge_losses(scores, labels).sum(axis=0) * per_face(labels)).sum())
+
+
+def per_face(labels: np.ndarray) -> np.ndarray:
+    """float64 [M]: 1 / number of known labels of each attribute."""
+    return np.asarray(1 / np.maximum((labels != 0).sum(axis=0), 1))
+
+
+def hinge_gradient(
+    vectors: np.ndarray,  # [D, M] F
+    bias: np.ndarray,  # [1, M] b
+    latents: np.ndarray,  # [N, D]
+    labels: np.ndarray,  # [N, M]
+    weight: np.ndarray,  # [M], 1 for the sum over faces, 1 / N for the mean
+) -> tuple[float, np.ndarray, np.ndarray]:
+    """(loss, gradient of F, gradient of b) of the weighted hinge, all attributes at once."""
+    losses = hinge_losses(latents @ vectors.astype(latents.dtype) + bias, labels)
+    pull = np.where(losses > 0, labels * weight, 0.0)  # [N, M], minus d loss / d score
+    gradient = -(latents.T @ pull.astype(latents.dtype)).astype(np.float64)
+    return float((losses * weight).sum()), gradient, -pull.sum(axis=0, keepdims=True)
+
+
+def soft_threshold(vectors: np.ndarray, amount: float) -> np.ndarray:
+    """The proximal step of amount * |F|_1: entries move towards 0 and stop there."""
+    return np.asarray(np.sign(vectors) * np.maximum(np.abs(vectors) - amount, 0))
+
+
+def gradient_step(vectors: np.ndarray, bias: np.ndarray, rate: float) -> Step:
+    """Plain gradient descent on F and b, in place."""
+
+    def step(slope: np.ndarray, slope_bias: np.ndarray) -> None:
+        np.subtract(vectors, rate * slope, out=vectors)
+        np.subtract(bias, rate * slope_bias, out=bias)
+
+    return step
+
+
+def torch_step(
+    vectors: np.ndarray, bias: np.ndarray, rate: float, name: str, options: Mapping[str, Any]
+) -> Step:
+    """A step of any torch.optim class by its name (any case), sharing memory with F and b.
+
+    Raises UnknownName for another name, BadInput for options the class refuses
+    or a class that must call the loss itself (LBFGS), MissingExtra without torch.
+    """
+    try:
+        import torch
+    except ImportError:
+        raise MissingExtra(
+            f"optimiser {name!r} needs torch; install it or choose 'gradient'"
+        ) from None
+    parameters = [torch.nn.Parameter(torch.from_numpy(array)) for array in (vectors, bias)]
+    try:
+        optimiser = _torch_class(torch.optim, name)(parameters, lr=rate, **options)
+    except (TypeError, ValueError) as error:
+        raise BadInput(f"optimiser {name!r} refuses these options: {error}") from error
+
+    def step(slope: np.ndarray, slope_bias: np.ndarray) -> None:
+        for parameter, gradient in zip(parameters, (slope, slope_bias), strict=True):
+            parameter.grad = torch.from_numpy(np.ascontiguousarray(gradient))
+        optimiser.step()
+
+    return step
+
+
+def _torch_class(module: Any, name: str) -> Any:
+    classes = {
+        key.lower(): value
+        for key, value in vars(module).items()
+        if isinstance(value, type) and issubclass(value, module.Optimizer)
+    }
+    for unfit in ("optimizer", "lbfgs", "sparseadam"):
+        classes.pop(unfit, None)
+    if name.lower() not in classes:
+        raise UnknownName("optimiser", name, ["gradient", *sorted(classes)])
+    return classes[name.lower()]

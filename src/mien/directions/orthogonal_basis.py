@@ -1,0 +1,266 @@
+"""Sparse orthogonal basis: one direction an attribute, all at right angles.
+
+Zaeemzadeh et al., "Face Image Retrieval with Attribute Manipulation" (ICCV
+2021), Algorithms 1 and 2. The paper leaves the initialisation and the stopping
+rule open; its published reproduction (CENG501, Project_Ulas) starts Xavier
+uniform, averages the hinge over the faces where the paper sums it, stops after
+500 epochs without a better validation loss and divides F, but not b, by the
+final lengths (`legacy_bias` here). Its settings are
+Options(initialise="xavier", learning_rate=1e-4, l1=0, epochs=100_000).
+The l1 term rarely leaves zeros: a subgradient step does not make any, and the
+orthogonalisation after a proximal step fills most of them again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from mien.checks import check_finite, check_shape
+from mien.directions import _descent
+from mien.directions._assemble import assemble, plain_options
+from mien.directions._contrast import contrasts, with_enough
+from mien.directions._polar import nearest_orthogonal
+from mien.directions._start import mean_difference_start, random_start
+from mien.directions.contract import Labelled
+from mien.errors import BadInput, UnknownName
+from mien.files import write_bytes
+from mien.types import Directions
+
+__all__ = ["Fitted", "Options", "csv_log", "find", "fit_basis", "nearest_orthogonal"]
+
+Labels = tuple[np.ndarray, np.ndarray]  # latents [N, D], labels [N, M]
+Row = dict[str, float]  # one epoch of the log
+CHOICES = {
+    "initialise": ("mean_difference", "xavier", "normal"),
+    "loss": ("mean", "sum"),
+    "l1_step": ("subgradient", "proximal"),
+    "precision": ("float64", "float32"),
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    initialise: str = "mean_difference"  # or "xavier" (uniform), "normal"
+    normal_scale: float = 0.1  # standard deviation of "normal"
+    loss: str = "mean"  # of the hinge over the faces; the paper has "sum"
+    l1: float = 0.005  # weight of |F|_1; the paper's value
+    l1_step: str = "subgradient"  # or "proximal" (soft threshold after the step)
+    learning_rate: float = 0.01  # the paper's value
+    optimiser: str = "gradient"  # plain descent, or the name of a torch.optim class
+    optimiser_options: Mapping[str, object] = field(default_factory=dict)  # such as momentum
+    batch: int | None = None  # faces a step; None = all
+    epochs: int = 2000  # at most
+    patience: int = 500  # epochs without a better validation loss before stopping
+    validation: float = 0.1  # share of the faces `find` holds out
+    legacy_bias: bool = False  # leave b as it was for the unnormalised F
+    precision: str = "float64"  # of the products with the latents
+    fewest: int = 10  # `find`: faces needed on either side of an attribute
+    skip_rare: bool = False  # `find`: leave attributes with fewer out instead of refusing
+    seed: int = 0  # of initialisation, batches and the held-out faces
+
+    def __post_init__(self) -> None:
+        for name, known in CHOICES.items():
+            if getattr(self, name) not in known:
+                raise UnknownName(f"choice of {name}", str(getattr(self, name)), known)
+        for name in ("learning_rate", "normal_scale", "epochs", "patience"):
+            if not getattr(self, name) > 0:
+                raise BadInput(f"{name} is {getattr(self, name)}, expected more than 0")
+        if not self.l1 >= 0 or not 0 <= self.validation < 1:
+            raise BadInput("l1 must be 0 or more, and validation a share in [0, 1)")
+        if self.batch is not None and self.batch < 1:
+            raise BadInput(f"batch is {self.batch}, expected 1 or more faces, or none for all")
+
+
+DEFAULTS = Options()
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The best epoch: vectors float64 [D, M] orthonormal, bias float64 [M], and the log.
+
+    history: a row an epoch: epoch (from 1), train (with the l1 term, before the
+    step) and validation (after Algorithm 1, without it).
+    """
+
+    vectors: np.ndarray
+    bias: np.ndarray
+    best_epoch: int
+    history: tuple[Row, ...]
+
+
+def fit_basis(
+    latents: np.ndarray,
+    labels: np.ndarray,
+    validation: Labels | None = None,
+    options: Options = DEFAULTS,
+    init: np.ndarray | None = None,
+    report: Callable[[Row], None] | None = None,
+) -> Fitted:
+    """Algorithm 2 on latents [N, D] and labels [N, M] in {1, -1, 0 = unknown}.
+
+    init: a starting F [D, M] (b starts at 0), in place of options.initialise.
+    validation: (latents, labels) that choose the best epoch; without it the
+    training faces do. report: called with every row of the log. Raises BadInput
+    for shapes or options that do not fit, and when the training diverges.
+    """
+    train = _checked(latents, labels, options)
+    held = train if validation is None else _checked(*validation, options)
+    vectors, bias = _starting(train, options, init)
+    run = _Run(vectors, bias, options, _stepper(vectors, bias, options))
+    generator = np.random.default_rng(options.seed)
+    history: list[Row] = []
+    best, best_epoch, kept = np.inf, 0, (vectors.copy(), bias.copy())
+    for epoch in range(1, options.epochs + 1):
+        loss = _epoch(run, train, generator)
+        score = _descent.mean_hinge(_scores(held[0], vectors, bias), held[1])
+        if not np.isfinite(loss + score):
+            raise BadInput(f"training diverged in epoch {epoch}; lower learning_rate")
+        history.append({"epoch": epoch, "train": loss, "validation": score})
+        if report is not None:
+            report(history[-1])
+        if score < best:
+            best, best_epoch, kept = score, epoch, (vectors.copy(), bias.copy())
+        if epoch - best_epoch >= options.patience:
+            break
+    return _finish(kept, best_epoch, history, options)
+
+
+def csv_log(path: Path) -> Callable[[Row], None]:
+    """A `report` that writes every row to a CSV file as it comes, below a line of names."""
+    columns = ("epoch", "train", "validation")
+    write_bytes(path, (",".join(columns) + "\n").encode())
+
+    def report(row: Row) -> None:
+        with Path(path).open("a", encoding="utf-8") as handle:
+            handle.write(",".join(f"{row[key]:.9g}" for key in columns) + "\n")
+
+    return report
+
+
+def find(
+    data: Labelled,
+    options: Options = DEFAULTS,
+    validation: Labelled | None = None,
+    init: np.ndarray | None = None,
+    report: Callable[[Row], None] | None = None,
+) -> Directions:
+    """An orthonormal basis by Algorithm 2; arguments as for `fit_basis`.
+
+    validation: faces that choose the best epoch; without it a share
+    options.validation of `data` is held out for that. Raises BadInput naming an
+    attribute with too few faces.
+    """
+    weights = contrasts(data.attributes)
+    names = with_enough(data.attributes, weights, options.fewest, options.skip_rare)
+    data = Labelled(data.latent, data.attributes.select(names))
+    train, held = (data, validation) if validation else _split(data, options)
+    fitted = fit_basis(
+        train.latent.flat, train.attributes.table,
+        (held.latent.flat, held.attributes.select(names).table) if held else None,
+        options, init, report,
+    )  # fmt: skip
+    provenance = {
+        "method": "orthogonal_basis",
+        "options": plain_options(options),
+        "best_epoch": fitted.best_epoch,
+        "epochs": len(fitted.history),
+        "best": dict(fitted.history[fitted.best_epoch - 1]),
+    }
+    return assemble(data, fitted.vectors, fitted.bias, provenance, orthonormal=True)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What one training changes in place (F [D, M], b [1, M]) and how."""
+
+    vectors: np.ndarray
+    bias: np.ndarray
+    options: Options
+    step: _descent.Step
+
+
+def _epoch(run: _Run, data: Labels, generator: np.random.Generator) -> float:
+    """One pass; the loss of the batches, each before its step, l1 term included."""
+    count, size = len(data[0]), run.options.batch
+    if size is None or size >= count:
+        return _batch(run, data)
+    order = generator.permutation(count)
+    parts = [order[start : start + size] for start in range(0, count, size)]
+    losses = [_batch(run, (data[0][rows], data[1][rows])) for rows in parts]
+    if run.options.loss == "sum":
+        return float(np.sum(losses))
+    return float(np.average(losses, weights=[len(rows) for rows in parts]))
+
+
+def _batch(run: _Run, data: Labels) -> float:
+    """One step on the hinge and the l1 term, then Algorithm 1."""
+    options, vectors = run.options, run.vectors
+    weight = np.ones(vectors.shape[1]) if options.loss == "sum" else _descent.per_face(data[1])
+    loss, slope, slope_bias = _descent.hinge_gradient(vectors, run.bias, *data, weight)
+    loss += options.l1 * float(np.abs(vectors).sum())
+    if options.l1_step == "subgradient":
+        slope += options.l1 * np.sign(vectors)
+    run.step(slope, slope_bias)
+    if not np.isfinite(vectors).all():
+        return float("nan")
+    if options.l1_step == "proximal":
+        vectors[:] = _descent.soft_threshold(vectors, options.learning_rate * options.l1)
+    vectors[:] = nearest_orthogonal(vectors)
+    return loss
+
+
+def _starting(
+    data: Labels, options: Options, init: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    shape = (data[0].shape[1], data[1].shape[1])
+    if init is not None:
+        check_shape(init, shape, "the initial basis")
+        return np.array(init, np.float64), np.zeros((1, shape[1]))
+    if options.initialise == "mean_difference":
+        return mean_difference_start(*data)
+    return random_start(shape, options.initialise, options.normal_scale, options.seed)
+
+
+def _stepper(vectors: np.ndarray, bias: np.ndarray, options: Options) -> _descent.Step:
+    if options.optimiser == "gradient":
+        return _descent.gradient_step(vectors, bias, options.learning_rate)
+    return _descent.torch_step(
+        vectors, bias, options.learning_rate, options.optimiser, options.optimiser_options
+    )
+
+
+def _finish(
+    kept: tuple[np.ndarray, np.ndarray], best_epoch: int, history: list[Row], options: Options
+) -> Fitted:
+    """Unit columns; b is divided by the same lengths, so that every sign stays what it was."""
+    vectors, bias = kept
+    lengths = np.linalg.norm(vectors, axis=0)
+    scaled = bias[0] if options.legacy_bias else bias[0] / lengths
+    return Fitted(vectors / lengths, scaled, best_epoch, tuple(history))
+
+
+def _split(data: Labelled, options: Options) -> tuple[Labelled, Labelled | None]:
+    """(training faces, held-out faces or None) in a random order of options.seed."""
+    order = np.random.default_rng([options.seed, 2]).permutation(len(data.latent))
+    held = round(options.validation * len(order))
+    return data.rows(np.sort(order[held:])), data.rows(np.sort(order[:held])) if held else None
+
+
+def _scores(latents: np.ndarray, vectors: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    return np.asarray(latents @ vectors.astype(latents.dtype) + bias)
+
+
+def _checked(latents: np.ndarray, labels: np.ndarray, options: Options) -> Labels:
+    """Arrays in the precision of the options, or BadInput."""
+    check_shape(latents, (None, None), "latents")
+    check_shape(labels, (len(latents), None), "labels")
+    check_finite(latents, "latents")
+    if not len(latents):
+        raise BadInput("there are no faces to learn a basis from; give labelled latents")
+    if not np.isin(labels, (-1, 0, 1)).all():
+        raise BadInput("labels must be 1 (present), -1 (absent) or 0 (unknown)")
+    return latents.astype(options.precision), labels.astype(np.float64)
