@@ -1,0 +1,1 @@
+"""What every edited picture says about itself."""
