@@ -1,0 +1,90 @@
+"""The command `mien`: its commands, and errors as one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from mien import __version__
+from mien.cli import attributes, demo, directions, edit, find, gallery, models, study, train
+from mien.errors import MienError
+
+BAD_INPUT, INTERRUPTED = 2, 130  # exit codes
+
+
+class Mien(TyperGroup):
+    """The root of all commands; expected errors leave as one sentence, never as a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that the arguments name."""
+        with one_sentence():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def one_sentence() -> Iterator[None]:
+    """Print an expected error as `mien: ...` on stderr and exit with its code.
+
+    2 for bad input and files that cannot be used, 130 for an interruption.
+    """
+    try:
+        yield
+    except MienError as error:
+        _leave(str(error), BAD_INPUT)
+    except BrokenPipeError:  # the reader of a pipe went away, as `| head` does
+        raise
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        _leave(f"{place}{error.strerror or error}", BAD_INPUT)
+    except KeyboardInterrupt:
+        _leave("interrupted; what was acknowledged is kept", INTERRUPTED)
+
+
+def _leave(sentence: str, code: int) -> None:
+    typer.echo(f"mien: {sentence}", err=True)
+    raise typer.Exit(code)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mien {__version__}")
+        raise typer.Exit
+
+
+app = typer.Typer(
+    cls=Mien,
+    name="mien",
+    no_args_is_help=True,
+    rich_markup_mode=None,  # importing rich would double the time of --help
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def mien(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Edit the attributes of a face in a photo, and rank a gallery by the same wishes."""
+
+
+app.command("edit")(edit.edit)
+app.command("find")(find.find)
+app.command("attributes")(attributes.attributes)
+app.command("demo")(demo.demo)
+app.add_typer(gallery.app, name="gallery")
+app.add_typer(directions.app, name="directions")
+app.add_typer(models.app, name="models")
+app.add_typer(train.app, name="train")
+app.add_typer(study.app, name="study")
+
+
+def main() -> None:
+    """The console script."""
+    app()

@@ -1,0 +1,166 @@
+"""`mien find`: rank a gallery by "like this face, but ...", and say why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mien import __version__
+from mien.cli import options, output
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mien.generators.contract import Space
+    from mien.search.find import Wish
+    from mien.search.gallery import Gallery
+    from mien.types import Directions, Face, Hit
+
+SHOWN = 3  # attributes a row of the table
+
+Folder = Annotated[
+    Path | None,
+    typer.Option("--gallery", metavar="DIR", help="Gallery to rank; the embedded one if left out."),
+]
+Adjust = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--adjust",
+        metavar="NAME=PRESENCE",
+        help="Look for faces with this presence: 0 absent, 1 present. Repeatable.",
+        autocompletion=options.complete_pair,
+    ),
+]
+Prefer = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--prefer",
+        metavar="NAME=WEIGHT",
+        help="How much an attribute matters: 1 as any other, 0 not at all. Repeatable.",
+        autocompletion=options.complete_pair,
+    ),
+]
+Count = Annotated[int, typer.Option("-k", help="Faces to find.")]
+Semantics = Annotated[
+    str,
+    typer.Option(
+        "--semantics", help="set: adjusted attributes at that presence; add: moved by it."
+    ),
+]
+Sheet = Annotated[
+    Path | None, typer.Option("--sheet", help="Write a picture of the hits with their shares.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Basis = Annotated[str, typer.Option("--basis", metavar="MODEL", help="Orthonormal directions.")]
+
+
+@dataclass(frozen=True)
+class Sought:
+    """The face of a query, what is wished, and the wished face if anything is adjusted."""
+
+    face: Face
+    wish: Wish
+    wished: np.ndarray | None  # float32 [3, S, S] in [-1, 1]
+
+
+def find(
+    photo: options.Photo,
+    gallery: Folder = None,
+    adjust: Adjust = None,
+    prefer: Prefer = None,
+    k: Count = 10,
+    semantics: Semantics = "set",
+    sheet: Sheet = None,
+    json: Json = False,
+    number: options.Number = 1,
+    aligned: options.Aligned = False,
+    space: options.Model = options.SPACE,
+    basis: Basis = options.BASIS,
+) -> None:
+    """Rank the faces of a gallery by likeness to the face in PHOTO.
+
+    Example: mien find me.jpg --adjust Smiling=1 --prefer Eyeglasses=3 -k 10 --sheet hits.png
+    """
+    from mien.checkpoint import find_model, load_card
+    from mien.directions import open_directions
+    from mien.search.find import open_gallery
+
+    wish = _wish(adjust or [], prefer or [], k, semantics)
+    if sheet is not None:
+        options.check_picture(sheet, "--sheet", photo)
+    directions = open_directions(basis)
+    options.check_names(wish.adjust, directions.names, "--adjust")
+    options.check_names(wish.prefer, directions.names, "--prefer")
+    opened = open_gallery(gallery)
+    portrait = options.portrait_of(photo, load_card(find_model(space)), number, aligned)
+    from mien.generators import open_space  # torch, after what can be refused without it
+
+    hits, sought = ranked(portrait.face, opened, directions, wish, open_space(space))
+    if sheet is not None:
+        save_sheet(sheet, sought, opened, hits)
+    query = {"photo": str(photo), "face": number, "gallery": str(opened.folder), **asdict(wish)}
+    if json:
+        output.print_json({"query": query, "hits": [asdict(hit) for hit in hits]})
+    else:
+        print_hits(f"Nearest to {photo} in {opened.folder}", hits)
+
+
+def ranked(
+    face: Face, gallery: Gallery, directions: Directions, wish: Wish, space: Space
+) -> tuple[list[Hit], Sought]:
+    """The hits for a face, and what was sought."""
+    from mien.search.find import find_faces, wished_face
+
+    hits = find_faces(face, gallery, space, directions, wish)
+    wished = wished_face(face, space, directions, wish) if wish.adjust else None
+    return hits, Sought(face, wish, wished)
+
+
+def save_sheet(path: Path, query: Sought, gallery: Gallery, hits: Sequence[Hit]) -> None:
+    """Write the contact sheet of `hits`, with what was asked as the picture's note."""
+    import numpy as np
+
+    from mien.faces.cache import to_bytes
+    from mien.provenance.mark import save_picture
+    from mien.search.sheet import SheetOptions, contact_sheet
+
+    wish = query.wish
+    asked = [f"adjust {name}={value:g}" for name, value in wish.adjust.items()]
+    asked += [f"prefer {name}={value:g}" for name, value in wish.prefer.items()]
+    edited = None if query.wished is None else to_bytes(query.wished[None])[0]
+    thumbnails = gallery.thumbnails([hit.id for hit in hits])
+    face = to_bytes(query.face.pixels[None])[0]
+    sheet = contact_sheet(face, hits, thumbnails, SheetOptions(edited, tuple(asked)))
+    note = {"mien": __version__, "find": asdict(wish), "model": gallery.mark}
+    save_picture(path, np.asarray(sheet), note)
+
+
+def print_hits(title: str, hits: Sequence[Hit]) -> None:
+    """A table of the hits: distance, its rest, and the attributes with the biggest shares."""
+    rows = [
+        (str(rank), hit.id, f"{hit.distance:.3f}", biggest(hit), _percent(hit.rest, hit), hit.path)
+        for rank, hit in enumerate(hits, start=1)
+    ]
+    columns = ("rank", "id", "distance", "biggest shares", "rest of the face", "path")
+    output.print_table(title, columns, rows)
+
+
+def biggest(hit: Hit, count: int = SHOWN) -> str:
+    """The attributes with the biggest shares of a hit's distance, in words."""
+    ranked = sorted(hit.attributes.items(), key=lambda pair: -pair[1])[:count]
+    return ", ".join(f"{name} {_percent(share, hit)}" for name, share in ranked)
+
+
+def _percent(share: float, hit: Hit) -> str:
+    return f"{100 * share / hit.distance if hit.distance else 0:.0f} %"
+
+
+def _wish(adjust: Sequence[str], prefer: Sequence[str], k: int, semantics: str) -> Wish:
+    from mien.search.find import Wish
+
+    presences = options.presences(adjust, "--adjust")
+    return Wish(presences, options.preferences(prefer, "--prefer"), k, semantics)

@@ -1,0 +1,159 @@
+"""`mien gallery`: build, extend, shrink and describe a folder of faces to search."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mien.cli import options, output
+from mien.errors import BadInput
+
+if TYPE_CHECKING:
+    from mien.search.build import BuildOptions, BuildReport
+    from mien.types import Attributes
+
+app = typer.Typer(no_args_is_help=True, help="Build, extend, shrink and describe galleries.")
+Folder = Annotated[Path, typer.Argument(help="The gallery's folder.", show_default=False)]
+Photos = Annotated[Path, typer.Argument(help="Folder of photos.", show_default=False)]
+Csv = Annotated[
+    Path | None,
+    typer.Option("--csv", help="Known attributes: file,Name,... with 1, -1, 0 or blank."),
+]
+Split = Annotated[
+    str | None,
+    typer.Option("--split", help="PHOTOS is CelebA; take its train, valid or test split."),
+]
+Recognise = Annotated[
+    bool, typer.Option("--recognise", help="Let the recogniser fill in unknown attributes.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+@app.command("build")
+def build(
+    gallery: Folder,
+    photos: Photos,
+    csv: Csv = None,
+    split: Split = None,
+    recognise: Recognise = False,
+    aligned: options.Aligned = False,
+    space: options.Model = options.SPACE,
+) -> None:
+    """Encode the faces of a folder of photos into GALLERY; run again, it goes on and adds new ones.
+
+    Photos that cannot be used are listed and stop nothing.
+    """
+    from mien.search.build import BuildOptions
+
+    paths, known = _labelled(photos, csv, split)
+    how = BuildOptions(root=photos, aligned=aligned or split is not None, attributes=known)
+    _fill(gallery, paths, how, space, recognise)
+
+
+@app.command("add")
+def add(
+    gallery: Folder,
+    photos: Annotated[list[Path], typer.Argument(help="Photos to add.", show_default=False)],
+    recognise: Recognise = False,
+    aligned: options.Aligned = False,
+    space: options.Model = options.SPACE,
+) -> None:
+    """Add the largest face of each photo to an existing GALLERY; ids are the paths as given."""
+    from mien.search.build import BuildOptions
+    from mien.search.gallery import Gallery
+
+    Gallery.open(gallery)
+    for photo in photos:
+        if not photo.is_file():
+            raise BadInput(f"{photo} is not a file; for a folder use mien gallery build")
+    _fill(gallery, photos, BuildOptions(aligned=aligned), space, recognise)
+
+
+@app.command("sample")
+def sample(
+    gallery: Folder,
+    count: Annotated[int, typer.Option("--count", help="Faces to draw.")] = 1000,
+    seed: Annotated[int, typer.Option("--seed", help="Of the random numbers.")] = 0,
+    space: options.Model = options.SPACE,
+) -> None:
+    """Fill GALLERY with faces drawn from the latent space, with recognised attributes."""
+    from mien.generators import open_space
+    from mien.recognise.recogniser import open_recogniser
+    from mien.search.build import BuildOptions, sample_gallery
+
+    how = BuildOptions(recogniser=open_recogniser())
+    report = sample_gallery(gallery, count, open_space(space), how, seed)
+    typer.echo(f"{gallery}: {report.added} faces")
+
+
+def _labelled(
+    photos: Path, csv: Path | None, split: str | None
+) -> tuple[Sequence[Path], Attributes]:
+    from mien.faces.celeba import read_celeba
+    from mien.faces.folder import read_folder
+
+    if split is None:
+        return read_folder(photos, csv)
+    if csv is not None:
+        raise BadInput("--csv and --split exclude each other; CelebA brings its attributes")
+    data = read_celeba(photos, split)
+    return data.paths, data.attributes
+
+
+def _fill(
+    gallery: Path, paths: Sequence[Path], how: BuildOptions, space: str, recognise: bool
+) -> None:
+    from mien.generators import open_space
+    from mien.search.build import build_gallery
+
+    if recognise:
+        from mien.recognise.recogniser import open_recogniser
+
+        how = replace(how, recogniser=open_recogniser())
+    with output.progress_bar("encoding") as progress:
+        report = build_gallery(gallery, paths, open_space(space), how, progress)
+    _tell(gallery, report)
+
+
+def _tell(gallery: Path, report: BuildReport) -> None:
+    for _, sentence in report.failures:
+        typer.echo(f"mien: left out: {sentence}", err=True)
+    skipped = f", {report.skipped} were there already" if report.skipped else ""
+    failed = f", {len(report.failures)} could not be used" if report.failures else ""
+    typer.echo(f"{gallery}: {report.added} faces added{skipped}{failed}")
+
+
+@app.command("remove")
+def remove(
+    gallery: Folder,
+    ids: Annotated[list[str], typer.Argument(help="Ids of faces.", show_default=False)],
+) -> None:
+    """Delete faces from GALLERY, from the disk and for good."""
+    from mien.search.gallery import Gallery
+
+    opened = Gallery.open(gallery)
+    opened.remove(ids)
+    typer.echo(f"{gallery}: removed {len(set(ids))}, {len(opened)} faces left")
+
+
+@app.command("info")
+def info(gallery: Folder, json: Json = False) -> None:
+    """Print how many faces GALLERY holds, in which space, and what is known of them."""
+    from dataclasses import asdict
+
+    from mien.search.gallery import Gallery
+
+    found = Gallery.open(gallery).info()
+    if json:
+        output.print_json(asdict(found))
+        return
+    rows = [
+        ("faces", str(found.count)), ("space", f"{found.space} of {found.mark}"),
+        ("latent", " x ".join(map(str, found.shape))), ("on disk", f"{found.bytes / 1e6:.1f} MB"),
+        ("attributes known", str(sum(count > 0 for count in found.known.values()))),
+    ]  # fmt: skip
+    output.print_table(str(gallery), ("", ""), rows)

@@ -1,0 +1,159 @@
+"""What options share: NAME=VALUE pairs, their checks, completion of attribute names."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_type_hints
+
+import typer
+
+from mien.errors import BadInput, UnknownName
+
+if TYPE_CHECKING:
+    from mien.faces.portrait import Portrait
+
+Options = TypeVar("Options")
+PICTURES = (".png", ".jpg", ".jpeg")
+SPACE, DIRECTIONS, BASIS = "vae-128", "vae-128-directions", "vae-128-basis"  # embedded
+
+Photo = Annotated[Path, typer.Argument(help="A photo with a face in it.", show_default=False)]
+Number = Annotated[
+    int, typer.Option("--face", min=1, metavar="N", help="Which face, 1 being the largest.")
+]
+Aligned = Annotated[bool, typer.Option("--aligned", help="The photo is an aligned face already.")]
+Model = Annotated[str, typer.Option("--space", metavar="MODEL", help="Latent space.")]
+Data = Annotated[Path, typer.Argument(help="CelebA in its official layout.", show_default=False)]
+
+
+def numbers(pairs: Sequence[str], option: str) -> dict[str, float]:
+    """{name: number} of NAME=NUMBER pairs.
+
+    Raises BadInput, naming the option, for a missing or repeated name and for
+    a value that is no finite number.
+    """
+    return {name: _number(name, text, option) for name, text in texts(pairs, option).items()}
+
+
+def presences(pairs: Sequence[str], option: str) -> dict[str, float]:
+    """{attribute: presence} of NAME=PRESENCE pairs, each in [0, 1]."""
+    wanted = numbers(pairs, option)
+    for name, value in wanted.items():
+        if not 0 <= value <= 1:
+            raise BadInput(
+                f"{option} {name}={value:g}: a presence lies in [0, 1], "
+                "where 0 is absent and 1 is present"
+            )
+    return wanted
+
+
+def preferences(pairs: Sequence[str], option: str) -> dict[str, float]:
+    """{attribute: weight} of NAME=WEIGHT pairs, each 0 or more."""
+    weights = numbers(pairs, option)
+    for name, value in weights.items():
+        if value < 0:
+            raise BadInput(
+                f"{option} {name}={value:g}: a preference is 0 or more, "
+                "where 0 is 'do not care' and 1 is the default"
+            )
+    return weights
+
+
+def texts(pairs: Sequence[str], option: str) -> dict[str, str]:
+    """{name: text} of NAME=TEXT pairs; BadInput for a missing '=' or a repeated name."""
+    found: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not (name and equals and text):
+            raise BadInput(f"{option} {pair}: write it as {option} NAME=VALUE")
+        if name in found:
+            raise BadInput(f"{option} {name} is given twice; give it once")
+        found[name] = text
+    return found
+
+
+def check_names(names: Iterable[str], known: Sequence[str], option: str) -> None:
+    """Raise UnknownName, naming the option and the nearest names, unless all are known."""
+    for name in names:
+        if name not in known:
+            raise UnknownName(f"attribute in {option}:", name, known)
+
+
+def check_picture(path: Path, option: str, source: Path | None = None) -> None:
+    """Raise BadInput unless `path` can become a new PNG or JPEG file, other than `source`."""
+    if path.suffix.lower() not in PICTURES:
+        raise BadInput(f"{option} {path}: the name must end in {', '.join(PICTURES)}")
+    if not path.parent.is_dir():
+        raise BadInput(f"{option} {path}: the folder {path.parent} does not exist; make it first")
+    if path.is_dir():
+        raise BadInput(f"{option} {path}: this is a folder; give the name of a file")
+    if source is not None and path.exists() and source.exists() and path.samefile(source):
+        raise BadInput(f"{option} {path}: this is the photo itself; choose another name")
+
+
+def filled(options: type[Options], pairs: Sequence[str], option: str) -> Options:
+    """A dataclass of options with the NAME=VALUE `pairs` in place of its defaults.
+
+    Values are read by the field's type; tuples are separated by commas. Raises
+    UnknownName for a field it lacks and BadInput for a value of another type.
+    """
+    hints = get_type_hints(options)
+    names = [field.name for field in fields(options)]  # type: ignore[arg-type]
+    values: dict[str, Any] = {}
+    for name, text in texts(pairs, option).items():
+        if name not in names:
+            raise UnknownName(f"field in {option}:", name, names)
+        values[name] = _typed(text, hints[name], f"{option} {name}={text}")
+    return options(**values)
+
+
+def portrait_of(photo: Path, card: Mapping[str, Any], number: int, aligned: bool) -> Portrait:
+    """The face of a photo in the frame and size that a model's card asks for."""
+    from mien.faces.portrait import FaceOptions, open_portrait
+
+    wanted = card["input"]
+    options = FaceOptions(frame=wanted["frame"], number=number, aligned=aligned)
+    return open_portrait(photo, wanted["size"], options)
+
+
+def complete_name(incomplete: str) -> list[str]:
+    """Attribute names for shell completion of `--hold`."""
+    from mien.faces.celeba import NAMES
+
+    return [name for name in NAMES if name.lower().startswith(incomplete.lower())]
+
+
+def complete_pair(incomplete: str) -> list[str]:
+    """Attribute names followed by "=" for shell completion of `--set` and its like."""
+    return [f"{name}=" for name in complete_name(incomplete)]
+
+
+def _number(name: str, text: str, option: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise BadInput(f"{option} {name}={text}: {text!r} is not a number; write {option} {name}=1")
+    return value
+
+
+def _typed(text: str, kind: Any, where: str) -> Any:
+    if get_args(kind) and kind.__origin__ is tuple:
+        return tuple(_typed(part, get_args(kind)[0], where) for part in text.split(","))
+    readers: dict[Any, Callable[[str], Any]] = {int: int, float: float, str: str, bool: _flag}
+    chosen = next((reader for known, reader in readers.items() if known is kind), None)
+    if chosen is None:
+        raise BadInput(f"{where}: this field cannot be set from the command line")
+    try:
+        return chosen(text)
+    except ValueError:
+        raise BadInput(f"{where}: {text!r} is not of type {kind.__name__}") from None
+
+
+def _flag(text: str) -> bool:
+    if text.lower() not in ("true", "false", "1", "0", "yes", "no"):
+        raise ValueError(text)
+    return text.lower() in ("true", "1", "yes")

@@ -1,0 +1,68 @@
+"""What commands print: JSON and tables on stdout, progress on stderr."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import typer
+
+
+class Progress(Protocol):
+    """Draws how far some long work is."""
+
+    def __call__(self, done: int, total: int, text: str = "", /) -> None:
+        """`done` of `total` steps are done; `text` says what is being done."""
+        ...
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on stdout."""
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table on stdout, its first column left-aligned, the others by content."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for place, column in enumerate(columns):
+        numeric = all(_is_number(row[place]) for row in rows)
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    Console(highlight=False, markup=False).print(table)
+
+
+@contextmanager
+def progress_bar(title: str) -> Iterator[Progress]:
+    """A function (done, total, text) that draws a bar on stderr; silent when that is no terminal.
+
+    An interruption between two calls leaves the terminal as it was.
+    """
+    from rich.console import Console
+    from rich import progress as rich
+
+    console = Console(stderr=True)
+    columns = (
+        rich.TextColumn("{task.description}"), rich.BarColumn(), rich.MofNCompleteColumn(),
+        rich.TimeRemainingColumn(), rich.TextColumn("{task.fields[text]}"),
+    )  # fmt: skip
+    with rich.Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(title, total=None, text="")
+
+        def update(done: int, total: int, text: str = "", /) -> None:
+            bar.update(task, completed=done, total=total, text=text)
+
+        yield update
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text.rstrip(" %"))
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,62 @@
+"""`mien train`: retrain every weight from its recipe."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mien.cli import options, output
+
+app = typer.Typer(
+    no_args_is_help=True, help="Train a model from its recipe; resumes when run again."
+)
+Out = Annotated[
+    Path, typer.Option("-o", "--out", help="Folder of the run: log, checkpoint, model.")
+]
+Name = Annotated[str, typer.Option("--name", help="Name of the model folder inside --out.")]
+Recipe = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--recipe", metavar="FIELD=VALUE", help="Change a field of the recipe. Repeatable."
+    ),
+]
+
+
+@app.command("recogniser")
+def train_recogniser(
+    data: options.Data,
+    out: Out = Path("runs/recogniser"),
+    name: Name = "recogniser",
+    recipe: Recipe = None,
+) -> None:
+    """Train a 40-attribute recogniser on CelebA at DATA.
+
+    The judge: --name judge --recipe architecture=efficientnet_lite0
+    """
+    _train("recogniser", data, out, name, recipe or [])
+
+
+@app.command("vae")
+def train_vae(
+    data: options.Data,
+    out: Out = Path("runs/vae-128"),
+    name: Name = "vae-128",
+    recipe: Recipe = None,
+) -> None:
+    """Train the DFC-VAE on CelebA at DATA."""
+    _train("vae", data, out, name, recipe or [])
+
+
+def _train(part: str, data: Path, out: Path, name: str, changes: Sequence[str]) -> None:
+    from mien.faces.celeba import read_celeba
+
+    read_celeba(data, "train")  # a wrong folder is refused before torch is imported
+    trainer = importlib.import_module(f"mien.train.{part}")
+    recipe = options.filled(trainer.Recipe, changes, "--recipe")
+    with output.progress_bar(f"training {name}") as progress:
+        trainer.train(data, out, name, recipe, progress)
+    typer.echo(out / name)

@@ -1,0 +1,79 @@
+"""The whole edit: a photo's face to a latent, along the directions, and back into the photo."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mien.directions import edit
+from mien.edit.recipe import Recipe
+from mien.faces.paste import paste
+from mien.types import Directions, Latent
+
+if TYPE_CHECKING:  # importing torch costs seconds; whoever calls has opened them already
+    from mien.faces.portrait import Portrait
+    from mien.generators.contract import Space
+    from mien.recognise.recogniser import Recogniser
+
+
+@dataclass(frozen=True)
+class EditedPhoto:
+    """An edited photo and what led to it.
+
+    photo: uint8 [H, W, 3], the whole photo with the edited face pasted back.
+    face, reconstruction: float32 [3, S, S] in [-1, 1], the decoded face after
+        the edit and without it.
+    latent: of the unedited face (N = 1). amounts: the calibrated units that
+        the face was moved along each attribute. present: the recogniser's
+        probabilities of the reconstruction.
+    """
+
+    photo: np.ndarray
+    face: np.ndarray
+    reconstruction: np.ndarray
+    latent: Latent
+    amounts: Mapping[str, float]
+    present: Mapping[str, float]
+
+
+def edit_photo(
+    portrait: Portrait,
+    space: Space,
+    directions: Directions,
+    recogniser: Recogniser,
+    recipe: Recipe,
+) -> EditedPhoto:
+    """Edit the face of a portrait and put it back into its photo.
+
+    Presences are turned into amounts against the recogniser's probabilities of
+    the reconstruction, not of the photo, because the edit starts from there.
+    The models are the ones given; those that the recipe names are not opened.
+    Raises UnknownName for an attribute that the directions or the recogniser
+    lack, SpaceMismatch for directions of another space.
+    """
+    for name in (*recipe.set, *recipe.move, *recipe.hold):
+        directions.index(name)
+    latent = space.encode(portrait.face.pixels[None])
+    reconstruction = space.decode(latent)
+    probabilities = recogniser.probabilities(reconstruction)[0]
+    present = {n: float(p) for n, p in zip(recogniser.names, probabilities, strict=True)}
+    amounts = recipe.amounts(present)
+    edited = space.decode(edit(latent, directions, amounts, recipe.hold))
+    photo = paste(portrait.photo, portrait.face, edited[0], reconstruction[0])
+    return EditedPhoto(photo, edited[0], reconstruction[0], latent, amounts, present)
+
+
+def edit_strip(
+    edited: EditedPhoto,
+    space: Space,
+    directions: Directions,
+    factors: Sequence[float],
+    hold: Sequence[str] = (),
+) -> np.ndarray:
+    """Faces float32 [len(factors), 3, S, S]: the edit times each factor, -1 being its opposite."""
+    repeated = edited.latent.with_values(np.repeat(edited.latent.values, len(factors), axis=0))
+    amounts = {name: amount * np.asarray(factors) for name, amount in edited.amounts.items()}
+    return space.decode(edit(repeated, directions, amounts, hold))

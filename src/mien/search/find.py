@@ -1,0 +1,69 @@
+"""Rank a gallery for one face: encode it, search, explain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mien import checkpoint
+from mien.search.exact import search
+from mien.search.gallery import Gallery
+from mien.search.query import check_query, moves, wanted
+from mien.types import Directions, Face, Hit, Query
+
+if TYPE_CHECKING:
+    from mien.generators.contract import Space
+
+EMBEDDED = "gallery"  # a thousand faces sampled from the embedded space
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How the faces looked for differ from the one given, and what matters (see `Query`)."""
+
+    adjust: Mapping[str, float] = field(default_factory=dict)  # wanted presence in [0, 1]
+    prefer: Mapping[str, float] = field(default_factory=dict)  # weight, 0 or more
+    k: int = 10  # faces to return
+    semantics: str = "set"  # or "add"
+
+
+def open_gallery(folder: Path | None = None) -> Gallery:
+    """The gallery in `folder`, or the embedded one; BadGallery when it is none or damaged."""
+    return Gallery.open(checkpoint.assets() / EMBEDDED if folder is None else Path(folder))
+
+
+def find_faces(
+    face: Face, gallery: Gallery, space: Space, directions: Directions, wish: Wish | None = None
+) -> list[Hit]:
+    """The gallery's faces nearest to `face` as it is wished to be, nearest first.
+
+    The distance is that of `mien.search.distance`; each hit's shares sum to it.
+    Raises UnknownName for an attribute the directions lack, SpaceMismatch when
+    gallery, space and directions do not belong together, BadInput for numbers
+    out of range or more hits than the gallery has faces.
+    """
+    return search(gallery, _query(face, space, wish or Wish()), directions)
+
+
+def wished_face(face: Face, space: Space, directions: Directions, wish: Wish) -> np.ndarray:
+    """The point that is searched from, decoded: float32 [3, S, S] in [-1, 1].
+
+    Without adjustments it is the face's plain reconstruction. Raises what
+    `find_faces` raises for the query.
+    """
+    query = _query(face, space, wish)
+    check_query(query, directions)
+    basis = directions.vectors.astype(np.float64)
+    alpha = moves(query.latent.flat @ basis, wanted(query, directions), directions, wish.semantics)
+    moved = query.latent.flat + alpha @ basis.T
+    pixels: np.ndarray = space.decode(query.latent.with_values(moved))[0]
+    return pixels
+
+
+def _query(face: Face, space: Space, wish: Wish) -> Query:
+    latent = space.encode(face.pixels[None])
+    return Query(latent, wish.adjust, wish.prefer, wish.k, wish.semantics)
