@@ -61,8 +61,9 @@ def torch_step(
 ) -> Step:
     """A step of any torch.optim class by its name (any case), sharing memory with F and b.
 
-    Raises UnknownName for another name, BadInput for options the class refuses
-    or a class that must call the loss itself (LBFGS), MissingExtra without torch.
+    Raises UnknownName for another name or a class that must call the loss
+    itself (LBFGS), BadInput for options the class refuses, MissingExtra without
+    torch.
     """
     try:
         import torch
@@ -71,8 +72,9 @@ def torch_step(
             f"optimiser {name!r} needs torch; install it or choose 'gradient'"
         ) from None
     parameters = [torch.nn.Parameter(torch.from_numpy(array)) for array in (vectors, bias)]
+    kind = _torch_class(torch.optim, name)
     try:
-        optimiser = _torch_class(torch.optim, name)(parameters, lr=rate, **options)
+        optimiser = kind(parameters, lr=rate, **options)
     except (TypeError, ValueError) as error:
         raise BadInput(f"optimiser {name!r} refuses these options: {error}") from error
 

@@ -205,7 +205,7 @@ def _batch(run: _Run, data: Labels) -> float:
     if options.l1_step == "subgradient":
         slope += options.l1 * np.sign(vectors)
     run.step(slope, slope_bias)
-    if not np.isfinite(vectors).all():
+    if not np.isfinite(np.linalg.norm(vectors)):
         return float("nan")
     if options.l1_step == "proximal":
         vectors[:] = _descent.soft_threshold(vectors, options.learning_rate * options.l1)

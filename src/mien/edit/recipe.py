@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -12,6 +11,7 @@ from mien.edit.presence import amounts_for, check_presence
 from mien.errors import BadInput, UnknownName
 
 VERSION = 1
+LARGEST = 1e6  # units of a movement; far beyond any use, and no overflow
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class Recipe:
         for name, presence in self.set.items():
             check_presence(name, presence)
         for name, amount in self.move.items():
-            if not _is_number(amount) or not math.isfinite(amount):
-                raise BadInput(f"{name} is moved by {amount!r}, expected a finite number")
+            if not _is_number(amount) or not abs(amount) <= LARGEST:
+                raise BadInput(f"{name} is moved by {amount!r}, expected a number of units")
         named = [*self.set, *self.move, *self.hold]
         for name in named:
             if named.count(name) > 1:
@@ -48,7 +48,7 @@ class Recipe:
     def to_json(self) -> str:
         """One line of JSON; equal recipes give equal text."""
         values = {item.name: getattr(self, item.name) for item in fields(self)}
-        plain = {"version": VERSION, **values, "hold": sorted(self.hold)}
+        plain = {"version": VERSION, **values, "hold": list(self.hold)}
         return json.dumps(plain, sort_keys=True, ensure_ascii=False)
 
     @classmethod
@@ -60,7 +60,7 @@ class Recipe:
         """
         try:
             values = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BadInput(f"the recipe is not JSON ({error}); give the text of one") from error
         return cls(**_checked(values))
 

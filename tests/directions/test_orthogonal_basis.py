@@ -1,0 +1,296 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.linalg
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mien.directions import orthogonal_basis
+from mien.directions.orthogonal_basis import Options, csv_log, fit_basis, nearest_orthogonal
+from mien.errors import BadInput, UnknownName
+from tests.directions.toys import correlated, labelled
+from tests.parity import fill
+
+PUBLISHED = Options(initialise="xavier", l1=0.005, learning_rate=0.01, legacy_bias=True)
+
+
+@pytest.fixture(scope="module")
+def published():
+    return fill.load(Path(__file__).parents[1] / "parity" / "attribute_retrieval")
+
+
+def problem(seed=0, count=120, size=8, attributes=3):
+    generator = np.random.default_rng(seed)
+    values = generator.normal(size=(count, size))
+    truth = np.linalg.qr(generator.normal(size=(size, attributes)))[0]
+    labels = np.where(values @ truth + 0.3 * generator.normal(size=(count, attributes)) > 0, 1, -1)
+    return values, labels, truth
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_algorithm_1_is_the_published_one(published, number):
+    found = nearest_orthogonal(published.input(f"matrix_{number}"))
+    worst, good = published.check(f"orth_{number}", found)
+    assert good, worst
+
+
+def test_training_is_the_published_one(published):
+    settings_ = published.manifest["config"]
+    options = replace(
+        PUBLISHED, epochs=settings_["epochs"], learning_rate=settings_["lr"], l1=settings_["reg"]
+    )
+    fitted = fit_basis(
+        published.input("train_w"), 2 * published.input("train_y") - 1,
+        (published.input("val_w"), 2 * published.input("val_y") - 1),
+        options, published.input("init_f"),
+    )  # fmt: skip
+    losses = np.array([[row["train"], row["validation"]] for row in fitted.history])
+    for name, got in (
+        ("training_losses", losses), ("training_fset", fitted.vectors),
+        ("training_bset", fitted.bias),
+    ):  # fmt: skip
+        worst, good = published.check(name, got)
+        assert good, (name, worst)
+
+
+@given(st.integers(1, 6), st.integers(0, 10), st.integers(0, 10_000))
+def test_algorithm_1_is_the_polar_factor_with_the_old_lengths(columns, extra, seed):
+    generator = np.random.default_rng(seed)
+    vectors = generator.normal(size=(columns + extra, columns)) * generator.uniform(0.1, 9, columns)
+    lengths = np.linalg.norm(vectors, axis=0)
+    if np.linalg.cond(vectors / lengths) > 1e5:
+        return
+    found = nearest_orthogonal(vectors)
+    np.testing.assert_allclose(found, scipy.linalg.polar(vectors / lengths)[0] * lengths, atol=1e-9)
+    np.testing.assert_allclose(found.T @ found, np.diag(lengths**2), atol=1e-9 * lengths.max() ** 2)
+
+
+def test_no_other_orthonormal_set_is_nearer():
+    generator = np.random.default_rng(1)
+    vectors = generator.normal(size=(7, 4))
+    vectors /= np.linalg.norm(vectors, axis=0)
+    found = nearest_orthogonal(vectors)
+    others = [np.linalg.qr(found + 0.1 * generator.normal(size=(7, 4))) for _ in range(50)]
+    distances = [np.linalg.norm(q * np.sign(np.diag(r)) - vectors) for q, r in others]
+    assert np.linalg.norm(found - vectors) < min(distances)
+
+
+def test_dependent_columns_are_named():
+    first, second = np.eye(5)[:, 0], np.eye(5)[:, 1]
+    pair = np.stack([second, first, 2 * first + 1e-9 * second], axis=1)
+    with pytest.raises(BadInput, match=r"(Male and No_Beard|No_Beard and Male) depend"):
+        nearest_orthogonal(pair, ("Young", "Male", "No_Beard"))
+    with pytest.raises(BadInput, match="column 1 has length 0"):
+        nearest_orthogonal(np.stack([first, 0 * first], axis=1))
+    with pytest.raises(BadInput, match="3 directions cannot be orthogonal in 2"):
+        nearest_orthogonal(np.ones((2, 3)))
+    with pytest.raises(BadInput, match="NaN"):
+        nearest_orthogonal(np.full((3, 1), np.nan))
+
+
+def naive_epoch(vectors, bias, values, labels, options):
+    """Algorithm 2's loop over the attributes, autograd doing the derivatives."""
+    F, b = torch.tensor(vectors), torch.tensor(bias)
+    loss, proximal = 0.0, options.l1_step == "proximal"
+    for m in range(F.shape[1]):
+        f, c = F[:, m].clone().requires_grad_(), b[m].clone().requires_grad_()
+        known = torch.tensor(labels[:, m] != 0)
+        y = torch.tensor(labels[:, m], dtype=torch.float64)[known]
+        hinge = torch.clamp(1 - y * (torch.tensor(values)[known] @ f + c), min=0)
+        cost = hinge.sum() if options.loss == "sum" else hinge.mean()
+        penalty = options.l1 * f.abs().sum()
+        (cost if proximal else cost + penalty).backward()
+        loss += float((cost + penalty).detach())
+        with torch.no_grad():
+            moved = f - options.learning_rate * f.grad
+            step = options.learning_rate * options.l1
+            F[:, m] = torch.nn.functional.softshrink(moved, step) if proximal else moved
+            b[m] -= options.learning_rate * c.grad
+    lengths = F.norm(dim=0)
+    return (torch.tensor(scipy.linalg.polar(F / lengths)[0]) * lengths).numpy(), b.numpy(), loss
+
+
+@pytest.mark.parametrize("loss", ["mean", "sum"])
+@pytest.mark.parametrize("l1_step", ["subgradient", "proximal"])
+def test_epochs_are_the_naive_loop_with_unknown_labels(loss, l1_step):
+    values, labels, _ = problem()
+    labels = labels * (np.random.default_rng(5).random(labels.shape) < 0.8)
+    options = Options(
+        loss=loss, l1=0.3, l1_step=l1_step, learning_rate=0.004, epochs=4, legacy_bias=True
+    )
+    start = np.random.default_rng(2).normal(0, 0.3, (8, 3))
+    fitted = fit_basis(values, labels, None, options, start)
+    vectors, bias, losses, scores = start, np.zeros(3), [], []
+    for _ in range(4):
+        vectors, bias, cost = naive_epoch(vectors, bias, values, labels, options)
+        losses.append(cost)
+        hinge = np.maximum(1 - labels * (values @ vectors + bias), 0) * (labels != 0)
+        scores.append(sum(hinge[:, m].sum() / (labels[:, m] != 0).sum() for m in range(3)))
+    np.testing.assert_allclose([row["train"] for row in fitted.history], losses, rtol=1e-9)
+    np.testing.assert_allclose([row["validation"] for row in fitted.history], scores, rtol=1e-9)
+    assert fitted.best_epoch == int(np.argmin(scores)) + 1
+    if fitted.best_epoch == 4:
+        np.testing.assert_allclose(fitted.vectors, vectors / np.linalg.norm(vectors, axis=0))
+        np.testing.assert_allclose(fitted.bias, bias)
+
+
+@given(st.integers(0, 50), st.sampled_from([None, 7, 32]))
+@settings(max_examples=10, deadline=None)
+def test_the_basis_is_orthonormal_and_the_rescaled_bias_keeps_every_sign(seed, batch):
+    values, labels, _ = problem(seed)
+    options = Options(epochs=5, batch=batch, initialise="normal", normal_scale=0.7, seed=seed)
+    ours = fit_basis(values, labels, None, options)
+    legacy = fit_basis(values, labels, None, replace(options, legacy_bias=True))
+    np.testing.assert_allclose(ours.vectors.T @ ours.vectors, np.eye(3), atol=1e-12)
+    np.testing.assert_array_equal(ours.vectors, legacy.vectors)
+    lengths = legacy.bias / ours.bias
+    assert (lengths > 0).all()
+    best = ours.history[ours.best_epoch - 1]["validation"]
+    raw = values @ (legacy.vectors * lengths) + legacy.bias  # scores before normalising
+    np.testing.assert_allclose(np.maximum(1 - labels * raw, 0).sum(1).mean(), best, rtol=1e-9)
+    np.testing.assert_array_equal(np.sign(values @ ours.vectors + ours.bias), np.sign(raw))
+
+
+@pytest.mark.parametrize("optimiser", ["gradient", "adam", "SGD", "AdamW", "RMSprop", "NAdam"])
+@pytest.mark.parametrize("initialise", ["mean_difference", "xavier", "normal"])
+def test_finds_the_directions_that_made_the_labels(optimiser, initialise):
+    values, labels, truth = problem(count=600)
+    options = Options(
+        initialise=initialise, optimiser=optimiser, epochs=150, l1=0.001,
+        learning_rate=0.3 if optimiser in ("gradient", "SGD") else 0.03,
+    )  # fmt: skip
+    fitted = fit_basis(values, labels, None, options)
+    assert np.diag(truth.T @ fitted.vectors).min() > 0.97
+
+
+def test_plain_descent_by_torch_is_ours():
+    values, labels, _ = problem()
+    options = Options(epochs=20, learning_rate=0.05)
+    ours = fit_basis(values, labels, None, options)
+    theirs = fit_basis(values, labels, None, replace(options, optimiser="sgd"))
+    np.testing.assert_allclose(ours.vectors, theirs.vectors, atol=1e-10)
+    np.testing.assert_allclose(ours.bias, theirs.bias, atol=1e-10)
+
+
+def test_stops_when_the_validation_loss_has_not_improved_for_the_patience():
+    values, labels, _ = problem(count=40)
+    held = problem(seed=0, count=200)
+    options = Options(epochs=5000, patience=30, learning_rate=0.3, l1=0)
+    fitted = fit_basis(values, labels, (held[0], held[1]), options)
+    scores = [row["validation"] for row in fitted.history]
+    assert len(scores) < 5000
+    assert fitted.best_epoch == int(np.argmin(scores)) + 1
+    assert len(scores) == fitted.best_epoch + 30
+
+
+def test_a_batch_of_all_faces_is_the_full_batch_and_small_ones_see_every_face():
+    values, labels, _ = problem()
+    options = Options(epochs=3)
+    whole = fit_basis(values, labels, None, options)
+    same = fit_basis(values, labels, None, replace(options, batch=120))
+    np.testing.assert_array_equal(whole.vectors, same.vectors)
+    still = replace(options, batch=50, learning_rate=1e-12, l1=0, epochs=1)
+    start = nearest_orthogonal(np.random.default_rng(1).normal(size=(8, 3)))
+    row = fit_basis(values, labels, None, still, start).history[0]
+    np.testing.assert_allclose(row["train"], row["validation"], rtol=1e-6)  # F hardly moves
+    summed = fit_basis(values, labels, None, replace(still, loss="sum"), start).history[0]
+    np.testing.assert_allclose(summed["train"], 120 * row["validation"], rtol=1e-6)
+
+
+def test_single_precision_products_change_little():
+    values, labels, _ = problem()
+    double = fit_basis(values, labels, None, Options(epochs=30))
+    single = fit_basis(values, labels, None, Options(epochs=30, precision="float32"))
+    np.testing.assert_allclose(single.vectors, double.vectors, atol=1e-4)
+
+
+def test_the_seed_decides():
+    values, labels, _ = problem()
+    options = Options(initialise="xavier", epochs=2, batch=16)
+    first, again = (fit_basis(values, labels, None, options) for _ in range(2))
+    other = fit_basis(values, labels, None, replace(options, seed=1))
+    np.testing.assert_array_equal(first.vectors, again.vectors)
+    assert not np.allclose(first.vectors, other.vectors)
+
+
+def test_every_epoch_is_reported_and_can_be_kept_as_csv(tmp_path):
+    values, labels, _ = problem()
+    rows, path = [], tmp_path / "log.csv"
+    fitted = fit_basis(values, labels, None, Options(epochs=4), report=rows.append)
+    fit_basis(values, labels, None, Options(epochs=4), report=csv_log(path))
+    assert rows == list(fitted.history)
+    table = np.genfromtxt(path, delimiter=",", names=True)
+    np.testing.assert_allclose(table["validation"], [row["validation"] for row in rows], rtol=1e-8)
+
+
+def test_find_gives_a_basis_of_the_kept_attributes():
+    data = correlated()
+    table = np.concatenate([data.attributes.table, np.ones((3000, 1))], axis=1)
+    options = Options(epochs=40, learning_rate=0.1, skip_rare=True)
+    found = orthogonal_basis.find(labelled(data.latent.values, table), options)
+    assert found.names == ("A", "B")
+    assert found.orthonormal
+    assert found.provenance["method"] == "orthogonal_basis"
+    assert 1 <= found.provenance["best_epoch"] <= found.provenance["epochs"] <= 40
+    scores = data.latent.values @ found.vectors + found.bias
+    assert (np.sign(scores) == data.attributes.table).mean() > 0.9
+
+
+def test_find_uses_the_validation_faces_it_is_given():
+    data, held = correlated(), correlated(seed=9)
+    options = Options(epochs=10)
+    rows = []
+    orthogonal_basis.find(data, options, held, report=rows.append)
+    values, labels = data.latent.values, data.attributes.table
+    want = fit_basis(values, labels, (held.latent.values, held.attributes.table), options)
+    assert rows == list(want.history)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"optimiser": "adman"}, UnknownName, "did you mean adam"),
+        ({"optimiser": "lbfgs"}, UnknownName, "unknown optimiser"),
+        ({"optimiser": "adam", "optimiser_options": {"speed": 3}}, BadInput, "refuses"),
+        ({"learning_rate": 1e300}, BadInput, "diverged in epoch"),
+        ({"l1": 1e4, "l1_step": "proximal"}, BadInput, "lower l1"),
+    ],
+)
+def test_what_cannot_be_trained(options, error, words):
+    values, labels, _ = problem()
+    with pytest.raises(error, match=words), np.errstate(all="ignore"):
+        fit_basis(values, labels, None, Options(**options))
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"loss": "median"}, UnknownName),
+        ({"initialise": "zero"}, UnknownName),
+        ({"l1": -1}, BadInput),
+        ({"learning_rate": 0}, BadInput),
+        ({"epochs": 0}, BadInput),
+        ({"validation": 1}, BadInput),
+        ({"batch": 0}, BadInput),
+    ],
+)
+def test_options_out_of_range(options, error):
+    with pytest.raises(error):
+        Options(**options)
+
+
+def test_arrays_that_do_not_fit():
+    values, labels, _ = problem()
+    with pytest.raises(BadInput, match="labels has shape"):
+        fit_basis(values, labels[:5])
+    with pytest.raises(BadInput, match="labels must be"):
+        fit_basis(values, labels * 2)
+    with pytest.raises(BadInput, match="initial basis"):
+        fit_basis(values, labels, init=np.ones((2, 3)))
+    with pytest.raises(BadInput, match="attribute 1"):
+        fit_basis(values, np.where([False, True, False], 1, labels))
+    with pytest.raises(BadInput, match="no faces"):
+        fit_basis(values[:0], labels[:0])
