@@ -43,8 +43,8 @@ def progress_bar(title: str) -> Iterator[Progress]:
 
     An interruption between two calls leaves the terminal as it was.
     """
-    from rich.console import Console
     from rich import progress as rich
+    from rich.console import Console
 
     console = Console(stderr=True)
     columns = (
