@@ -1,0 +1,38 @@
+"""What every latent space offers."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+
+from mien.types import Latent
+
+
+class Space(Protocol):
+    """The latent space of one generator.
+
+    card: the model's card. mark: name and short hash of its weights. space:
+    "z", "w" or "w+". size: pixels of a face's side. frame: "celeba" or "ffhq".
+    """
+
+    card: dict[str, Any]
+    mark: str
+    space: str
+    size: int
+    frame: str
+
+    def encode(self, faces: np.ndarray) -> Latent:
+        """Faces float32 [N, 3, size, size] in [-1, 1] -> N latents."""
+        ...
+
+    def decode(self, latent: Latent) -> np.ndarray:
+        """N latents -> faces float32 [N, 3, size, size] in [-1, 1].
+
+        Raises SpaceMismatch for a latent of another space.
+        """
+        ...
+
+    def sample(self, count: int, seed: int = 0) -> Latent:
+        """`count` latents drawn from the prior; the same seed gives the same latents."""
+        ...

@@ -1,0 +1,1 @@
+"""The 40-attribute recogniser, the judge of edits, and the identity embedding."""

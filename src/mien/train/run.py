@@ -1,0 +1,79 @@
+"""A training run's folder: log.jsonl, TensorBoard events, and a checkpoint to resume from.
+
+Random numbers are drawn from (seed, step), never from a running state, so a
+resumed run sees the same batches, flips and noise as an uninterrupted one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mien.files import atomic_open
+
+CHECKPOINT = "checkpoint.pt"
+
+
+class Run:
+    """Logs and resumes one training under `folder`."""
+
+    def __init__(self, folder: Path, tensorboard: bool = True) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.writer = _writer(folder) if tensorboard else None
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        """Append one line to log.jsonl and the scalars to TensorBoard."""
+        line = {"step": step, **{key: round(float(value), 6) for key, value in values.items()}}
+        with open(self.folder / "log.jsonl", "a", encoding="utf-8") as handle:
+            handle.write(json.dumps(line) + "\n")
+        if self.writer is not None:
+            for key, value in values.items():
+                self.writer.add_scalar(key, value, step)
+
+    def save(self, step: int, **parts: Any) -> None:
+        """Write the checkpoint atomically; `parts` are state dicts or plain values."""
+        with atomic_open(self.folder / CHECKPOINT) as handle:
+            torch.save({"step": step, **parts}, handle)
+
+    def resume(self) -> dict[str, Any] | None:
+        """The checkpoint's parts with "step", or None at a fresh start.
+
+        Log lines after the checkpoint's step are dropped: they will be written again.
+        """
+        path = self.folder / CHECKPOINT
+        if not path.is_file():
+            return None
+        parts: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        log = self.folder / "log.jsonl"
+        if log.is_file():
+            lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
+            kept = [line for line in lines if json.loads(line)["step"] <= parts["step"]]
+            log.write_text("".join(kept), encoding="utf-8")
+        return parts
+
+
+def generator(seed: int, step: int) -> torch.Generator:
+    """The random numbers of one training step."""
+    return torch.Generator().manual_seed(seed * 1_000_003 + step)
+
+
+def batch_indices(count: int, batch: int, step: int, seed: int) -> np.ndarray:
+    """Rows of one step: epochs are seeded permutations, the last partial batch is dropped."""
+    per_epoch = max(count // batch, 1)
+    epoch, place = divmod(step, per_epoch)
+    order = np.random.default_rng((seed, epoch)).permutation(count)
+    return np.sort(order[place * batch : (place + 1) * batch])
+
+
+def _writer(folder: Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:  # the log.jsonl beside it holds the same numbers
+        return None
+    return SummaryWriter(str(folder / "tensorboard"))
