@@ -1,0 +1,310 @@
+"""A crash-safe folder of faces: latents, ids, paths, attributes and thumbnails.
+
+    gallery/
+      manifest.json       mark, space, shape, and the shards that count
+      shard-000001.npz    up to 500 faces, written once, atomically
+      .lock               held by the one process that writes
+
+A commit writes whole new shards, then replaces the manifest in one rename, and
+only then deletes the shards it superseded. Killed at any moment, the folder
+holds what was acknowledged; what a dead writer left over is not listed, never
+read, and swept by the next write. Removing a face rewrites its shard, so the
+face is gone from the disk and not merely hidden.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from mien.errors import BadGallery, BadInput, MienError, SpaceMismatch, UnknownName
+from mien.search._lock import locked
+from mien.search._manifest import MANIFEST, Manifest, read_manifest, write_manifest
+from mien.search._shard import ROWS, Entries, Shard, join, union, widen, write_shard
+from mien.search.distance import decompose
+from mien.types import Attributes, Latent
+
+LOCK = ".lock"
+OURS = re.compile(r"shard-\d{6,}\.npz|\.(shard-\d{6,}\.npz|manifest\.json)\..+")
+READ = ("ids", "paths", "latent", "attributes", "_known")  # cached, and stale after a write
+
+__all__ = ["Entries", "Gallery", "GalleryInfo"]
+
+
+@dataclass(frozen=True)
+class GalleryInfo:
+    """count: faces. mark, space, shape: of the latents. bytes: on disk.
+
+    known: attribute -> number of faces where it is known (present or absent).
+    """
+
+    count: int
+    mark: str
+    space: str
+    shape: tuple[int, ...]
+    bytes: int
+    known: dict[str, int]
+
+
+class Gallery:
+    """An open gallery folder; use `create` or `open`."""
+
+    def __init__(self, folder: Path, manifest: Manifest, shards: tuple[Shard, ...]) -> None:
+        self.folder = folder
+        self._manifest = manifest
+        self._shards = shards
+        self._writing = False
+        self._projections: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
+
+    @classmethod
+    def create(cls, folder: Path, mark: str, space: str, shape: Sequence[int]) -> Gallery:
+        """A new, empty gallery for latents of one space.
+
+        mark: Latent.model; space: Latent.space; shape: of one latent, (D,) or
+        (L, D). Raises BadInput when the folder already holds something.
+        """
+        folder = Path(folder)
+        manifest = Manifest(mark, space, tuple(int(size) for size in shape))
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            held = sorted(item.name for item in folder.iterdir() if not _ignored(item.name))
+        except OSError as error:
+            raise BadInput(f"cannot write {folder}: {error.strerror}") from error
+        if held and MANIFEST not in held:
+            raise BadInput(f"{folder} already holds {held[0]}; give an empty or new folder")
+        with locked(folder / LOCK):
+            if (folder / MANIFEST).exists():
+                raise BadInput(f"{folder} already is a gallery; add to it or give another folder")
+            write_manifest(folder, manifest)
+        return cls(folder, manifest, ())
+
+    @classmethod
+    def open(cls, folder: Path) -> Gallery:
+        """The gallery as last acknowledged; BadGallery when it is none or damaged."""
+        folder = Path(folder)
+        manifest, shards = _read(folder)
+        return cls(folder, manifest, shards)
+
+    def __len__(self) -> int:
+        return sum(len(shard) for shard in self._shards)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._known
+
+    @property
+    def mark(self) -> str:
+        """The model its latents belong to, e.g. "vae-128@1a2b3c4d"."""
+        return self._manifest.mark
+
+    @property
+    def space(self) -> str:
+        """The space its latents live in, e.g. "z"."""
+        return self._manifest.space
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one latent, (D,) or (L, D)."""
+        return self._manifest.shape
+
+    @cached_property
+    def ids(self) -> tuple[str, ...]:
+        """Ids [N], in the order they were added."""
+        return tuple(name for shard in self._shards for name in shard.ids)
+
+    @cached_property
+    def paths(self) -> tuple[str, ...]:
+        """Where each photo was [N]; "" for faces without one."""
+        return tuple(path for shard in self._shards for path in shard.paths)
+
+    @cached_property
+    def latent(self) -> Latent:
+        """Latents float32 [N, D] or [N, L, D]."""
+        empty = np.empty((0, *self.shape), np.float32)
+        values = np.concatenate([empty, *(shard.values() for shard in self._shards)])
+        return Latent(values, self.space, self.mark)
+
+    @cached_property
+    def attributes(self) -> Attributes:
+        """Attributes [N, M] over every name any face came with; unknown = 0."""
+        names: tuple[str, ...] = ()
+        for shard in self._shards:
+            names = union(names, shard.attributes.names)
+        empty = np.empty((0, len(names)), np.int8)
+        tables = [widen(shard.attributes, names) for shard in self._shards]
+        return Attributes(names, np.concatenate([empty, *tables]))
+
+    @cached_property
+    def _known(self) -> set[str]:
+        return set(self.ids)
+
+    def thumbnail(self, name: str) -> bytes:
+        """The stored JPEG of face `name`; UnknownName when it is not here."""
+        return self.thumbnails([name])[0]
+
+    def thumbnails(self, names: Sequence[str]) -> list[bytes]:
+        """The stored JPEGs of some faces, in that order; reads each shard at most once."""
+        found: dict[str, bytes] = {}
+        for shard in self._shards:
+            here = [name for name in names if name in shard.places]
+            found.update(zip(here, shard.thumbnails(here), strict=True))
+        for name in names:
+            if name not in found:
+                raise UnknownName("face", name, self.ids)
+        return [found[name] for name in names]
+
+    def projections(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """`distance.decompose` of all latents; kept for the basis last asked for."""
+        key = hashlib.blake2b(np.ascontiguousarray(vectors).tobytes()).digest()
+        if key not in self._projections:
+            self._projections = {key: decompose(self.latent.flat, vectors)}
+        return self._projections[key]
+
+    def info(self) -> GalleryInfo:
+        """Count, marks, size on disk, and how much is known of each attribute."""
+        files = [self.folder / MANIFEST, *(shard.path for shard in self._shards)]
+        size = sum(file.stat().st_size for file in files)
+        table = (self.attributes.table != 0).sum(axis=0).tolist()
+        known = dict(zip(self.attributes.names, table, strict=True))
+        return GalleryInfo(len(self), self.mark, self.space, self.shape, size, known)
+
+    def check_latent(self, latent: Latent) -> None:
+        """Raise SpaceMismatch, with the mend, unless `latent` lives where this gallery does."""
+        if (latent.space, latent.model) != (self.space, self.mark):
+            raise SpaceMismatch(
+                f"gallery {self.folder} holds {self.space} of {self.mark}, the face is "
+                f"{latent.space} of {latent.model}; use that model or build the gallery again"
+            )
+        if latent.values.shape[1:] != self.shape:
+            raise BadInput(
+                f"the face's latent has shape {list(latent.values.shape[1:])}, "
+                f"gallery {self.folder} holds {list(self.shape)}; encode the face again"
+            )
+
+    def add(self, entries: Entries, replace: bool = False) -> None:
+        """Store faces durably; when this returns, they survive a crash.
+
+        With `replace`, faces already here are exchanged for the new ones;
+        without, BadInput. Raises SpaceMismatch for latents of another space,
+        BadGallery while another process writes. On any error, a full disk
+        included, the gallery is as before.
+        """
+        self.check_latent(entries.latent)
+        with self.writing():
+            twice = [name for name in entries.ids if name in self]
+            if twice and not replace:
+                raise BadInput(
+                    f"{self.folder} already holds {twice[0]!r}; remove it first, or replace it"
+                )
+            self._commit(set(twice), entries)
+
+    def remove(self, ids: Collection[str]) -> None:
+        """Delete faces from the disk; UnknownName when one is not here (none is removed)."""
+        with self.writing():
+            for name in ids:
+                if name not in self:
+                    raise UnknownName("face", name, self.ids)
+            self._commit(set(ids), None)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the write lock over several writes; BadGallery while another process has it."""
+        if self._writing:
+            yield
+            return
+        with locked(self.folder / LOCK):
+            self._refresh()
+            _sweep(self.folder, self._manifest.shards)
+            self._writing = True
+            try:
+                yield
+            finally:
+                self._writing = False
+
+    def _commit(self, drop: set[str], new: Entries | None) -> None:
+        try:
+            shards, number = self._write(self._plan(drop, new))
+            names = tuple(shard.path.name for shard in shards)
+            manifest = replace(self._manifest, next=number, shards=names)
+            write_manifest(self.folder, manifest)
+            self._take(manifest, shards)
+            _sweep(self.folder, names)
+        except BaseException:
+            with suppress(MienError, OSError):  # go by the disk: the rename may have happened
+                self._refresh()
+                _sweep(self.folder, self._manifest.shards)
+            raise
+
+    def _write(self, parts: Sequence[Shard | Entries]) -> tuple[tuple[Shard, ...], int]:
+        number, shards = self._manifest.next, []
+        for part in parts:
+            if isinstance(part, Entries):
+                path = self.folder / f"shard-{number:06d}.npz"
+                write_shard(path, part)
+                part, number = Shard(path), number + 1
+            shards.append(part)
+        return tuple(shards), number
+
+    def _plan(self, drop: set[str], new: Entries | None) -> list[Shard | Entries]:
+        """The shards to keep as they are, and what to write in place of the others."""
+        parts: list[Shard | Entries] = []
+        for shard in self._shards:
+            if drop.isdisjoint(shard.places):
+                parts.append(shard)
+            elif drop.issuperset(shard.ids):
+                continue
+            else:
+                parts.append(shard.entries(self.space, self.mark).without(drop))
+        if new is None or not len(new):
+            return parts
+        if parts and len(parts[-1]) + len(new) <= ROWS:  # else every small add is a file
+            last = parts.pop()
+            old = last.entries(self.space, self.mark) if isinstance(last, Shard) else last
+            new = join(old, new)
+        chunks = [range(start, len(new))[:ROWS] for start in range(0, len(new), ROWS)]
+        return [*parts, *(new.rows(chunk) for chunk in chunks)]
+
+    def _refresh(self) -> None:
+        if read_manifest(self.folder) != self._manifest:
+            self._take(*_read(self.folder))
+
+    def _take(self, manifest: Manifest, shards: tuple[Shard, ...]) -> None:
+        self._manifest, self._shards, self._projections = manifest, shards, {}
+        for name in READ:
+            self.__dict__.pop(name, None)
+
+
+def _read(folder: Path) -> tuple[Manifest, tuple[Shard, ...]]:
+    """Manifest and its shards; tried again when a writer replaced shards in between."""
+    manifest = read_manifest(folder)
+    while True:
+        try:
+            return manifest, tuple(Shard(folder / name) for name in manifest.shards)
+        except FileNotFoundError as error:
+            again = read_manifest(folder)
+            if again == manifest:
+                raise BadGallery(
+                    f"{error.args[0]} is missing; build the gallery again in another folder"
+                ) from error
+            manifest = again
+
+
+def _ignored(name: str) -> bool:
+    """Whether a dead `create` may have left it; a shard without a manifest is not ignored."""
+    return name == LOCK or (name.startswith(".") and OURS.fullmatch(name) is not None)
+
+
+def _sweep(folder: Path, keep: Collection[str]) -> None:
+    """Delete our own files that the manifest does not list; BadInput when that fails."""
+    for path in folder.iterdir():
+        if OURS.fullmatch(path.name) and path.name not in keep:
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                raise BadInput(f"cannot delete {path}: {error.strerror}") from error

@@ -1,0 +1,31 @@
+"""Small JPEG pictures of faces, as a gallery stores them."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from mien.errors import BadGallery
+
+SIDE, QUALITY = 128, 85  # about 4 KB a face
+
+
+def to_thumbnail(face: np.ndarray) -> bytes:
+    """JPEG bytes, 128 x 128, of a face float32 [3, S, S] in [-1, 1]."""
+    levels = np.clip(np.rint((face.transpose(1, 2, 0) + 1) * 127.5), 0, 255)
+    picture = Image.fromarray(levels.astype(np.uint8))
+    if picture.size != (SIDE, SIDE):
+        picture = picture.resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=QUALITY)
+    return buffer.getvalue()
+
+
+def from_thumbnail(data: bytes) -> Image.Image:
+    """The RGB picture of stored JPEG bytes; BadGallery when they are damaged."""
+    try:
+        return Image.open(io.BytesIO(data), formats=["JPEG"]).convert("RGB")
+    except (OSError, SyntaxError, ValueError) as error:
+        raise BadGallery(f"a stored thumbnail is damaged ({error}); add that face again") from error
