@@ -122,7 +122,7 @@ def complete_name(incomplete: str) -> list[str]:
     """Attribute names for shell completion of `--hold`."""
     from mien.faces.celeba import NAMES
 
-    return [name for name in NAMES if name.lower().startswith(incomplete.lower())]
+    return [name for name in NAMES if name.startswith(incomplete)]
 
 
 def complete_pair(incomplete: str) -> list[str]:

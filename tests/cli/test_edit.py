@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mien.provenance.mark import read_note
+from tests.cli.conftest import Mien
+
+
+def test_writes_the_whole_photo_with_what_was_done(mien: Mien, astronaut: Path) -> None:
+    result = mien("edit", astronaut, "--set", "Smiling=1", "--hold", "Male", "-o", "out.png")
+    assert result.exit_code == 0, result.output
+    edited, photo = np.asarray(Image.open("out.png")), np.asarray(Image.open(astronaut))
+    assert edited.shape == photo.shape
+    changed = (edited != photo).any(axis=2)
+    assert 0 < changed.mean() < 0.25  # the face is about 120 of 512 pixels wide
+    recipe = read_note(Path("out.png"))["recipe"]
+    assert recipe["set"] == {"Smiling": 1.0}
+    assert recipe["hold"] == ["Male"]
+
+
+def test_moves_by_the_wanted_presence_minus_the_present_one(mien: Mien, astronaut: Path) -> None:
+    amounts = {}
+    for wanted in (0, 0.25, 1):
+        mien("edit", astronaut, "--set", f"Smiling={wanted}", "-o", "out.png")
+        amounts[wanted] = read_note(Path("out.png"))["amounts"]["Smiling"]
+    assert amounts[1] - amounts[0] == pytest.approx(1, abs=1e-5)
+    assert amounts[0.25] - amounts[0] == pytest.approx(0.25, abs=1e-5)
+
+
+def test_names_the_output_after_the_photo(mien: Mien, astronaut: Path) -> None:
+    assert mien("edit", astronaut, "--move", "Young=-0.5").exit_code == 0
+    assert Path("astronaut-edited.png").is_file()
+
+
+def test_strip_is_seven_faces_wide_and_plain_in_the_middle(mien: Mien, astronaut: Path) -> None:
+    mien("edit", astronaut, "--move", "Smiling=3", "--strip", "-o", "strip.png")
+    mien("edit", astronaut, "--move", "Smiling=0", "--crop", "-o", "plain.png")
+    strip, plain = (np.asarray(Image.open(name)) for name in ("strip.png", "plain.png"))
+    assert plain.shape == (128, 128, 3)
+    assert strip.shape == (128, 7 * 128, 3)
+    np.testing.assert_array_equal(strip[:, 3 * 128 : 4 * 128], plain)
+    assert (strip[:, :128] != strip[:, 6 * 128 :]).any()
+
+
+def test_aligned_photos_need_no_detector(mien: Mien, astronaut: Path) -> None:
+    Image.open(astronaut).resize((178, 218)).save("aligned.png")
+    options = ("--aligned", "--set", "Smiling=1", "-o", "out.png")
+    assert mien("edit", "aligned.png", *options).exit_code == 0
+    assert Image.open("out.png").size == (178, 218)
+
+
+BAD = {
+    "word": (["--set", "Smiling=abc"], ["--set", "'abc'", "number"]),
+    "nan": (["--set", "Smiling=nan"], ["--set", "nan"]),
+    "infinite": (["--move", "Smiling=inf"], ["--move", "inf"]),
+    "too much": (["--set", "Smiling=1.5"], ["--set", "[0, 1]"]),
+    "too little": (["--set", "Smiling=-1"], ["--set", "[0, 1]"]),
+    "no value": (["--set", "Smiling"], ["--set", "NAME=VALUE"]),
+    "empty value": (["--set", "Smiling="], ["--set", "NAME=VALUE"]),
+    "twice": (["--set", "Smiling=1", "--set", "Smiling=0"], ["--set", "twice"]),
+    "misspelt": (["--set", "Smilling=1"], ["--set", "Smilling", "did you mean Smiling"]),
+    "misspelt move": (["--move", "Eyeglases=1"], ["--move", "did you mean Eyeglasses"]),
+    "misspelt hold": (["--set", "Smiling=1", "--hold", "male"], ["--hold", "did you mean Male"]),
+    "set and held": (["--set", "Male=1", "--hold", "Male"], ["Male"]),
+    "set and moved": (["--set", "Male=1", "--move", "Male=1"], ["Male"]),
+    "nothing": ([], ["--set", "--move"]),
+    "no such folder": (["--set", "Smiling=1", "-o", "no/out.png"], ["-o", "does not exist"]),
+    "a folder": (["--set", "Smiling=1", "-o", "folder.png"], ["-o", "folder"]),
+    "another format": (["--set", "Smiling=1", "-o", "out.gif"], ["-o", ".png"]),
+    "itself": (["--set", "Smiling=1", "-o", "photo.png"], ["-o", "the photo itself"]),
+    "no such face": (["--set", "Smiling=1", "--face", "9"], ["photo.png", "--face 9"]),
+    "no such space": (["--set", "Smiling=1", "--space", "vae-12"], ["did you mean vae-128"]),
+    "not directions": (
+        ["--set", "Smiling=1", "--directions", "recogniser"],
+        ["recogniser", "not directions"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_refuses(case: str, refused: Callable[..., str], astronaut: Path) -> None:
+    Path("folder.png").mkdir()
+    Image.open(astronaut).save("photo.png")
+    arguments, words = BAD[case]
+    sentence = refused("edit", "photo.png", *arguments)
+    for word in words:
+        assert word in sentence
+    assert sorted(path.name for path in Path().iterdir()) == ["folder.png", "photo.png"]
+
+
+def test_refuses_photos_that_cannot_be_used(refused: Callable[..., str]) -> None:
+    Path("text.jpg").write_text("not a picture")
+    Image.effect_noise((300, 200), 40).save("noise.png")
+    for photo in ("text.jpg", "noise.png", "missing.jpg", "."):
+        assert photo in refused("edit", photo, "--set", "Smiling=1")
+
+
+def test_refuses_a_space_that_the_directions_do_not_fit(
+    refused: Callable[..., str], astronaut: Path, other_space: Path
+) -> None:
+    sentence = refused("edit", astronaut, "--set", "Smiling=1", "--space", other_space)
+    assert "other@" in sentence
+    assert "vae-128@" in sentence
+
+
+def test_a_full_disk_leaves_the_old_file(
+    refused: Callable[..., str], astronaut: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import os
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    Path("out.png").write_bytes(b"old")
+    monkeypatch.setattr(os, "fsync", full)
+    assert "No space left" in refused("edit", astronaut, "--set", "Smiling=1", "-o", "out.png")
+    assert [path.name for path in Path().iterdir()] == ["out.png"]
+    assert Path("out.png").read_bytes() == b"old"

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.cli.conftest import FACES, Mien
+
+
+def _photos(folder: Path, count: int) -> None:
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    for number in range(count):
+        pixels = random.integers(0, 255, (64, 64, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number:03d}.png")
+
+
+def _info(mien: Mien, folder: object) -> dict[str, object]:
+    document: dict[str, object] = json.loads(mien("gallery", "info", folder, "--json").stdout)
+    return document
+
+
+def test_broken_files_are_listed_and_stop_nothing(mien: Mien) -> None:
+    _photos(Path("photos"), 100)
+    broken = [Path(f"photos/{number:03d}.png") for number in (3, 30, 50, 98, 99)]
+    for path in broken:
+        path.write_bytes(path.read_bytes()[:100])
+    result = mien("gallery", "build", "gallery", "photos", "--aligned")
+    assert result.exit_code == 0, result.output
+    sentences = result.stderr.strip().splitlines()
+    assert len(sentences) == 5
+    for path, sentence in zip(broken, sentences, strict=True):
+        assert str(path) in sentence
+    assert "95 faces added, 5 could not be used" in result.stdout
+    assert _info(mien, "gallery")["count"] == 95
+
+
+def test_build_goes_on_where_it_stopped(mien: Mien) -> None:
+    _photos(Path("photos"), 5)
+    moved = Path("photos/004.png").rename("later.png")
+    mien("gallery", "build", "gallery", "photos", "--aligned")
+    moved.rename("photos/004.png")
+    result = mien("gallery", "build", "gallery", "photos", "--aligned")
+    assert "1 faces added, 4 were there already" in result.stdout
+    assert _info(mien, "gallery")["count"] == 5
+
+
+def test_an_interruption_keeps_what_was_acknowledged(
+    mien: Mien, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mien.search.gallery import Gallery
+
+    _photos(Path("photos"), 540)  # two commits
+    add, calls = Gallery.add, []
+
+    def interrupted(self: Gallery, *arguments: object, **options: object) -> None:
+        if calls:
+            raise KeyboardInterrupt
+        calls.append(1)
+        add(self, *arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Gallery, "add", interrupted)
+    result = mien("gallery", "build", "gallery", "photos", "--aligned")
+    assert result.exit_code == 130
+    assert result.stderr == "mien: interrupted; what was acknowledged is kept\n"
+    assert 0 < _info(mien, "gallery")["count"] < 540
+
+
+def test_csv_and_recogniser_fill_the_attributes(mien: Mien) -> None:
+    _photos(Path("photos"), 3)
+    Path("known.csv").write_text("file,Smiling\n000.png,1\n001.png,-1\n002.png,\n")
+    mien("gallery", "build", "plain", "photos", "--aligned", "--csv", "known.csv")
+    assert _info(mien, "plain")["known"]["Smiling"] == 2
+    arguments = ("photos", "--aligned", "--csv", "known.csv", "--recognise")
+    mien("gallery", "build", "read", *arguments)
+    assert set(_info(mien, "read")["known"].values()) == {3}
+
+
+def test_add_and_remove(mien: Mien) -> None:
+    _photos(Path("photos"), 3)
+    mien("gallery", "build", "gallery", "photos", "--aligned")
+    Path("photos/000.png").rename("extra.png")
+    assert mien("gallery", "add", "gallery", "extra.png", "--aligned").exit_code == 0
+    result = mien("gallery", "remove", "gallery", "001.png", "extra.png")
+    assert "removed 2, 2 faces left" in result.stdout
+
+
+def test_sampling_gives_attributes_to_every_face(mien: Mien) -> None:
+    assert mien("gallery", "sample", "gallery", "--count", "3").exit_code == 0
+    info = _info(mien, "gallery")
+    assert info["count"] == 3
+    assert set(info["known"].values()) == {3}
+
+
+def test_info_describes_the_embedded_gallery(mien: Mien, toys: Path) -> None:
+    result = mien("gallery", "info", toys / "gallery")
+    assert str(FACES) in result.stdout
+    assert "vae-128@" in result.stdout
+
+
+def test_refuses(refused: Callable[..., str], mien: Mien, other_space: Path) -> None:
+    Path("empty").mkdir()
+    _photos(Path("photos"), 2)
+    mien("gallery", "build", "gallery", "photos", "--aligned")
+    assert "empty" in refused("gallery", "build", "new", "empty")
+    assert "missing" in refused("gallery", "build", "new", "missing")
+    assert "photos" in refused("gallery", "build", "photos", "photos", "--aligned")
+    assert "photos" in refused("gallery", "add", "gallery", "photos")
+    assert "new" in refused("gallery", "add", "new", "photos/000.png")
+    assert "did you mean 001.png" in refused("gallery", "remove", "gallery", "01.png")
+    assert "new" in refused("gallery", "info", "new")
+    assert "exclude" in refused(
+        "gallery", "build", "new", "photos", "--csv", "a", "--split", "test"
+    )
+    assert "list_eval_partition" in refused("gallery", "build", "new", "photos", "--split", "test")
+    sentence = refused("gallery", "add", "gallery", "photos/000.png", "--space", other_space)
+    assert "other@" in sentence

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Mien
+
+
+def test_refuses_what_is_no_celeba(refused: Callable[..., str]) -> None:
+    Path("photos").mkdir()
+    for model in ("recogniser", "vae"):
+        assert "list_eval_partition.txt" in refused("train", model, "photos")
+    for study in ("retrieval", "editing"):
+        assert "list_eval_partition.txt" in refused("study", study, "photos")
+    assert sorted(path.name for path in Path().iterdir()) == ["photos"]
+
+
+@pytest.fixture
+def layout(mien: Mien) -> Path:
+    """CelebA's lists with one photo that does not exist."""
+    root = Path("celeba")
+    root.mkdir()
+    (root / "list_eval_partition.txt").write_text("1.jpg 0\n")
+    (root / "identity_CelebA.txt").write_text("1.jpg 7\n")
+    (root / "list_attr_celeba.txt").write_text("1\nSmiling Male\n1.jpg 1 -1\n")
+    return root
+
+
+def test_recipe_fields_reach_the_training(
+    mien: Mien, layout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mien.train import recogniser
+
+    seen: list[Any] = []
+    monkeypatch.setattr(recogniser, "train", lambda *arguments: seen.extend(arguments))
+    changes = ("--recipe", "epochs=3", "--recipe", "rate=0.5", "--recipe", "pretrained=no")
+    result = mien("train", "recogniser", layout, "-o", "run", "--name", "judge", *changes)
+    assert result.exit_code == 0, result.output
+    root, folder, name, recipe, _ = seen
+    assert (root, folder, name) == (layout, Path("run"), "judge")
+    assert recipe == recogniser.Recipe(epochs=3, rate=0.5, pretrained=False)
+
+
+def test_refuses_recipes_of_another_kind(refused: Callable[..., str], layout: Path) -> None:
+    train = ("train", "recogniser", layout, "--recipe")
+    assert "did you mean epochs" in refused(*train, "epoch=3")
+    assert "not of type int" in refused(*train, "epochs=three")
+    assert "not of type bool" in refused(*train, "pretrained=maybe")
