@@ -118,7 +118,7 @@ def _missing(image: Image.Image, quad: Quad, border: int) -> np.ndarray:
     """int [4]: pixels the picture lacks at left, top, right and bottom."""
     low, high = quad.bounds()
     lacking = np.concatenate([border - low, high + border - np.array(image.size)])
-    return np.maximum(lacking, 0)
+    return np.asarray(np.maximum(lacking, 0))
 
 
 def _padded(image: Image.Image, pad: np.ndarray, sigma: float) -> Image.Image:

@@ -11,7 +11,9 @@ import math
 import numpy as np
 from PIL import Image
 
-MARGIN = 4  # source pixels around the region, for the bicubic kernel
+CUBIC = Image.Resampling.BICUBIC
+MARGIN = 4  # blocks around the sampled region, for the bicubic kernel
+RIM = 2  # result pixels sampled beyond each border, so that the reduction's kernel is whole there
 
 
 def invert(matrix: np.ndarray) -> np.ndarray:
@@ -32,36 +34,41 @@ def apply(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
     return mapped
 
 
-def corners(width: float, height: float) -> np.ndarray:
-    """float64 [4, 2]: upper left, lower left, lower right, upper right of a picture."""
-    return np.array([(0, 0), (0, height), (width, height), (width, 0)], np.float64)
+def corners(width: float, height: float, rim: float = 0) -> np.ndarray:
+    """float64 [4, 2]: upper left, lower left, lower right, upper right of a picture, `rim` out."""
+    left, top, right, bottom = -rim, -rim, width + rim, height + rim
+    return np.array([(left, top), (left, bottom), (right, bottom), (right, top)], np.float64)
 
 
 def warp(picture: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """float32 [height, width, C]: `picture` (uint8 or float32 [H, W, C]) seen through `matrix`.
 
     `matrix` maps picture coordinates to coordinates of the result, whose size
-    is (width, height). Where the map shrinks, the picture is first averaged
-    over whole blocks and then sampled finer than asked and reduced, so that
-    nothing aliases; beyond its border the picture continues with its edge pixels.
+    is (width, height). Cubic (Keys, a = -1/2), antialiased where the map
+    shrinks; beyond its border the picture continues with its edge pixels.
     """
     back = invert(matrix)
-    block, finer = _factors(math.sqrt(abs(float(np.linalg.det(back[:, :2])))))
-    region, origin = _region(picture, apply(back, corners(*size)), block)
+    steps = _steps(math.sqrt(abs(float(np.linalg.det(back[:, :2])))))
+    block = steps[0]
+    region, origin = _region(picture, apply(back, corners(*size, RIM)), block)
     to_region = np.array([[1 / block, 0, -origin[0] / block], [0, 1 / block, -origin[1] / block]])
-    from_finer = np.array([[1 / finer, 0, 0], [0, 1 / finer, 0]])
-    sampling = compose(compose(to_region, back), from_finer)
     channels = [
-        _sample(np.ascontiguousarray(region[:, :, i]), block, sampling, size, finer)
+        _sample(np.ascontiguousarray(region[:, :, i]), compose(to_region, back), steps, size)
         for i in range(region.shape[2])
     ]
     return np.stack(channels, axis=2)
 
 
-def _factors(scale: float) -> tuple[int, int]:
-    """(block, finer) for `scale` source pixels a result pixel: average, then oversample."""
+def _steps(scale: float) -> tuple[int, int, int]:
+    """(block, enlarged, finer) for `scale` source pixels a result pixel.
+
+    The source is averaged over blocks and enlarged with the cubic kernel, so
+    that sampling it linearly, finer than asked, loses nothing; then the samples
+    are reduced. (Pillow's own cubic transform has a = -1: it ripples.)
+    """
     block = max(1, int(scale / 2))
-    return block, max(1, math.ceil(scale / block - 1e-6))
+    rest = scale / block
+    return block, max(2, math.ceil(1 / rest)), max(1, math.ceil(rest - 1e-6))
 
 
 def _region(
@@ -79,17 +86,21 @@ def _region(
 
 
 def _sample(
-    channel: np.ndarray, block: int, sampling: np.ndarray, size: tuple[int, int], finer: int
+    channel: np.ndarray, back: np.ndarray, steps: tuple[int, int, int], size: tuple[int, int]
 ) -> np.ndarray:
+    """One channel [H, W] of the region; `back` maps result to block coordinates."""
+    block, enlarged, finer = steps
     image = Image.fromarray(channel)
-    if block > 1:
-        image = image.reduce(block)
-    image = image.convert("F").transform(
-        (size[0] * finer, size[1] * finer),
+    image = (image.reduce(block) if block > 1 else image).convert("F")
+    image = image.resize((image.width * enlarged, image.height * enlarged), CUBIC)
+    width, height = ((side + 2 * RIM) * finer for side in size)
+    from_finer = np.array([[1 / finer, 0, -RIM], [0, 1 / finer, -RIM]])
+    sampling = enlarged * compose(back, from_finer)
+    image = image.transform(
+        (width, height),
         Image.Transform.AFFINE,
         tuple(sampling.ravel().tolist()),
-        Image.Resampling.BICUBIC,
+        Image.Resampling.BILINEAR,
     )
-    if finer > 1:
-        image = image.resize(size, Image.Resampling.BICUBIC)
-    return np.asarray(image)
+    rim = RIM * finer
+    return np.asarray(image.resize(size, CUBIC, (rim, rim, width - rim, height - rim)))

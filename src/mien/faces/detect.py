@@ -23,7 +23,10 @@ SIXTY_EIGHT = "shape_predictor_68_face_landmarks.dat"
 LONGEST = 1024  # side of the first scan: finds faces of a twelfth of the photo in 0.1 s
 LIMIT = 2560  # side of the last scan, a second: finds faces of a thirtieth of the photo
 ENLARGED = (1, 2, 4)  # a small photo is enlarged up to four times: dlib's window is 80 pixels
+SURE = 0.25  # score: suits and patches reach 0.22, and 98 of 100 CelebA faces exceed it
 PREDICTED_WIDTH = 320  # of the face when landmarks are read; dlib rounds them to whole pixels
+
+Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels
 
 _scanning = Lock()  # dlib's detector keeps state while it scans
 
@@ -38,7 +41,7 @@ class Detection:
         same of the eye on its left side, base of the nose.
     """
 
-    box: tuple[float, float, float, float]
+    box: Box
     landmarks: np.ndarray
 
 
@@ -46,16 +49,20 @@ def detect(photo: np.ndarray, least: int = 1) -> list[Detection]:
     """Faces in a photo (uint8 [H, W, 3] RGB), largest first; [] when there is none.
 
     The photo is scanned at growing sizes until `least` faces are found, so
-    that small faces cost time only where they are asked for. Raises
-    MissingExtra when dlib or its weights are not installed.
+    that small faces cost time only where they are asked for; a doubtful find
+    counts only where there is no sure one. Raises MissingExtra when dlib or
+    its weights are not installed.
     """
     check_shape(photo, (None, None, 3), "photo")
-    boxes: list[tuple[float, float, float, float]] = []
+    sure: list[Box] = []
+    doubtful: list[Box] = []
     for scale in _scales(max(photo.shape[:2])):
-        boxes = max(boxes, _scan(photo, scale), key=len)
-        if len(boxes) >= least:
+        found = _scan(photo, scale)
+        sure = max(sure, [box for box, score in found if score >= SURE], key=len)
+        doubtful = max(doubtful, [box for box, _ in found], key=len)
+        if len(sure) >= least:
             break
-    boxes.sort(key=_area, reverse=True)
+    boxes = sorted(sure or doubtful, key=_area, reverse=True)
     return [Detection(box, _landmarks(photo, box, FIVE)) for box in boxes]
 
 
@@ -78,7 +85,7 @@ def _predictor(name: str) -> Any:
     return dlib().shape_predictor(str(weights(name)))
 
 
-def _area(box: tuple[float, float, float, float]) -> float:
+def _area(box: Box) -> float:
     return (box[2] - box[0]) * (box[3] - box[1])
 
 
@@ -87,27 +94,23 @@ def _scales(longest: int) -> list[float]:
     return sorted({min(first * times, LIMIT / longest) for times in ENLARGED})
 
 
-def _scan(photo: np.ndarray, scale: float) -> list[tuple[float, float, float, float]]:
+def _scan(photo: np.ndarray, scale: float) -> list[tuple[Box, float]]:
+    """(box in the photo, score) of every face seen in the photo at `scale`."""
     height, width = photo.shape[:2]
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     scaled = photo if scale == 1 else np.asarray(_resized(photo, size))
     with _scanning:
-        found = _detector()(np.ascontiguousarray(scaled), 0)
-    back = np.array([width / size[0], height / size[1]] * 2)
-    corners = [np.array([r.left(), r.top(), r.right() + 1, r.bottom() + 1]) for r in found]
-    return [_box(corner * back) for corner in corners]
-
-
-def _box(corners: np.ndarray) -> tuple[float, float, float, float]:
-    left, top, right, bottom = (float(value) for value in corners)
-    return left, top, right, bottom
+        found, scores, _ = _detector().run(np.ascontiguousarray(scaled), 0, 0.0)
+    x, y = width / size[0], height / size[1]
+    boxes = [(r.left() * x, r.top() * y, (r.right() + 1) * x, (r.bottom() + 1) * y) for r in found]
+    return list(zip(boxes, scores, strict=True))
 
 
 def _resized(photo: np.ndarray, size: tuple[int, int]) -> Image.Image:
     return Image.fromarray(photo).resize(size, Image.Resampling.BICUBIC)
 
 
-def _landmarks(photo: np.ndarray, box: tuple[float, float, float, float], name: str) -> np.ndarray:
+def _landmarks(photo: np.ndarray, box: Box, name: str) -> np.ndarray:
     """Landmarks read on the face at a common size, which also makes them finer than a pixel."""
     height, width = photo.shape[:2]
     margin = box[2] - box[0]

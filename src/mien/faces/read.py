@@ -27,8 +27,16 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# What Pillow's decoders raise on damaged files, besides OSError.
-DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
+DAMAGE = (  # what Pillow's decoders raise on damaged files
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    IndexError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
 
 
 def read_photo(path: Path) -> np.ndarray:
@@ -41,18 +49,25 @@ def read_photo(path: Path) -> np.ndarray:
     """
     path = Path(path)
     _check_file(path)
-    with _open(path) as image:
-        _check_header(path, image)
-        try:
-            image.load()
-            pixels = np.array(_to_rgb(path, _upright(image)))
-        except BadInput:
-            raise
-        except DAMAGE as error:
-            raise BadInput(
-                f"{path} is damaged or truncated ({error}); fetch or save it again"
-            ) from error
-    return pixels
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\b")  # what it warns of is refused or read
+        with _open(path) as image:
+            _check_header(path, image)
+            return _decode(path, image)
+
+
+def _decode(path: Path, image: Image.Image) -> np.ndarray:
+    try:
+        image.load()
+        return np.array(_to_rgb(path, _upright(image)))
+    except BadInput:
+        raise
+    except DAMAGE as error:
+        raise BadInput(_damaged(path, error)) from error
+
+
+def _damaged(path: Path, error: Exception) -> str:
+    return f"{path} is damaged or truncated ({error}); fetch or save it again"
 
 
 def _check_file(path: Path) -> None:
@@ -67,9 +82,7 @@ def _check_file(path: Path) -> None:
 
 def _open(path: Path) -> Image.Image:
     try:
-        with warnings.catch_warnings():  # the limit below is lower than Pillow's error, once
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            return Image.open(path, formats=[name for name in FORMATS if _known(name)])
+        return Image.open(path, formats=[name for name in FORMATS if _known(name)])
     except Image.DecompressionBombError as error:
         raise BadInput(_too_large(path)) from error
     except UnidentifiedImageError as error:
@@ -77,7 +90,7 @@ def _open(path: Path) -> Image.Image:
     except OSError as error:
         raise BadInput(f"cannot read {path}: {error.strerror or error}") from error
     except DAMAGE as error:
-        raise BadInput(f"{path} is damaged ({error}); fetch or save it again") from error
+        raise BadInput(_damaged(path, error)) from error
 
 
 def _known(name: str) -> bool:
@@ -108,7 +121,7 @@ def _frames(path: Path, image: Image.Image) -> int:
     try:
         return int(getattr(image, "n_frames", 1))
     except DAMAGE as error:
-        raise BadInput(f"{path} is damaged ({error}); fetch or save it again") from error
+        raise BadInput(_damaged(path, error)) from error
 
 
 def _upright(image: Image.Image) -> Image.Image:
