@@ -14,7 +14,9 @@ def test_texts_are_escaped_everywhere() -> None:
     assert "<script>" not in page
     body = page[page.index("<body>") : page.index("</body>") + len("</body>")]
     tree = ET.fromstring(re.sub(r"(<img[^>]*)>", r"\1/>", body))
-    assert "".join(tree.itertext()).count(evil) == 8  # h1, lead, h2, text, caption, bar, command, foot
+    assert (
+        "".join(tree.itertext()).count(evil) == 8
+    )  # h1, lead, h2, text, caption, bar, command, foot
 
 
 def test_pictures_go_in_as_they_are() -> None:
