@@ -10,6 +10,7 @@ with full covariance, from which `sample` draws.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ class Encoder(nn.Module):
         super().__init__()
         widths = shape.widths
         layers: list[nn.Module] = [_conv(3, widths[0], stride=2)]
-        for before, after in zip(widths, widths[1:], strict=False):
+        for before, after in pairwise(widths):
             layers += [_conv(before, after, stride=2)]
             if RESIDUAL <= after != widths[-1]:
                 layers += [Residual(after)]
@@ -89,7 +90,7 @@ class Decoder(nn.Module):
         self.start = (widths[0], shape.size // 32, shape.size // 32)
         self.stem = nn.Linear(shape.latent, int(np.prod(self.start)))
         blocks: list[nn.Module] = []
-        for before, after in zip(widths, widths[1:], strict=False):
+        for before, after in pairwise(widths):
             blocks += [nn.Upsample(scale_factor=2), _conv(before, after)]
             if after >= RESIDUAL:
                 blocks += [Residual(after)]
@@ -107,7 +108,8 @@ class Decoder(nn.Module):
         if not full:
             return half
         up = F.interpolate(half, scale_factor=2, mode="bilinear", align_corners=False)
-        return up + self.detail(x)
+        out: torch.Tensor = up + self.detail(x)
+        return out
 
 
 class Network(nn.Module):
@@ -126,7 +128,8 @@ class VAE:
     def __init__(
         self, network: Network, card: dict[str, Any], prior: tuple[np.ndarray, np.ndarray]
     ) -> None:
-        self.network = network.eval().to(memory_format=torch.channels_last)
+        self.network = network.eval()
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.card, self.mark = card, mark(card)
         self.size, self.frame = card["input"]["size"], card["input"]["frame"]
         self.prior = prior  # mean [D], lower factor [D, D] of the covariance

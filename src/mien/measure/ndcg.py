@@ -95,7 +95,8 @@ def relevance(
     present = (gallery.table == 1).astype(np.float64)
     absent = (gallery.table == -1).astype(np.float64)
     matches: np.ndarray = (counted * (target == 1)) @ present.T
-    return matches + (counted * (target == -1)) @ absent.T
+    matches += (counted * (target == -1)) @ absent.T
+    return matches
 
 
 def ndcg(
@@ -126,7 +127,8 @@ def ndcg(
         gains = _average_ties(gains, distance)
     discount = _discount(k, options.discount)
     got, ideal = gains[:, :k] @ discount, best @ discount
-    return np.divide(got, ideal, out=np.zeros(len(got)), where=ideal > 0)
+    score: np.ndarray = np.divide(got, ideal, out=np.zeros(len(got)), where=ideal > 0)
+    return score
 
 
 def legacy_queries(labels: np.ndarray, index: int, value: int, count: int) -> np.ndarray:
@@ -167,8 +169,8 @@ def _counted(wanted: np.ndarray, weights: np.ndarray | None, count: str) -> np.n
 
 def _discount(k: int, kind: str) -> np.ndarray:
     rank = np.arange(1, k + 1)
-    step: np.ndarray = np.log2(rank + 1) if kind == "log2" else np.log2(np.maximum(rank, 2))
-    return 1 / step
+    discount: np.ndarray = 1 / np.log2(rank + 1 if kind == "log2" else np.maximum(rank, 2))
+    return discount
 
 
 def _average_ties(gains: np.ndarray, distance: np.ndarray | None) -> np.ndarray:

@@ -54,4 +54,4 @@ def _unit(features: torch.Tensor) -> torch.Tensor:
 @cache
 def _layers() -> list[torch.nn.Module]:
     trunk = load_trunk(mobilenet_v2).eval()
-    return trunk.layers()[: max(TAPS) + 1]  # type: ignore[operator]
+    return trunk.layers()[: max(TAPS) + 1]

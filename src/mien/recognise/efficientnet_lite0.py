@@ -63,7 +63,7 @@ class Block(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[N, inputs, H, W] -> [N, outputs, ceil(H/stride), ceil(W/stride)]."""
-        out = F.relu6(self._bn0(self._expand_conv(x))) if self.expands else x
+        out: torch.Tensor = F.relu6(self._bn0(self._expand_conv(x))) if self.expands else x
         out = F.relu6(self._bn1(self._depthwise_conv(out)))
         out = self._bn2(self._project_conv(out))
         return x + out if self.residual else out

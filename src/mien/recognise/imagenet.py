@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import metadata
 from pathlib import Path
-from types import ModuleType
+from typing import Protocol, TypeVar
 
 import torch
 from torch import nn
@@ -37,12 +37,26 @@ def package_file(package: str, file: str) -> Path:
     return path
 
 
-def load_trunk(architecture: ModuleType, pretrained: bool = True) -> nn.Module:
+TrunkType = TypeVar("TrunkType", bound=nn.Module, covariant=True)
+
+
+class Trunks(Protocol[TrunkType]):
+    """A file of a trunk: mobilenet_v2 or efficientnet_lite0."""
+
+    PACKAGE: str
+    FILE: str
+
+    def Trunk(self) -> TrunkType:  # noqa: N802
+        """A trunk with random weights."""
+        ...
+
+
+def load_trunk(architecture: Trunks[TrunkType], pretrained: bool = True) -> TrunkType:
     """A trunk (mobilenet_v2 or efficientnet_lite0), with ImageNet weights unless told otherwise.
 
     The classifier's keys are dropped; every other key must fit.
     """
-    trunk: nn.Module = architecture.Trunk()
+    trunk = architecture.Trunk()
     if pretrained:
         path = package_file(architecture.PACKAGE, architecture.FILE)
         state = torch.load(path, map_location="cpu", weights_only=True)

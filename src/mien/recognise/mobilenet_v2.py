@@ -65,7 +65,8 @@ class InvertedResidual(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[N, inputs, H, W] -> [N, outputs, H/stride, W/stride]."""
-        return x + self.conv(x) if self.residual else self.conv(x)
+        out: torch.Tensor = self.conv(x)
+        return x + out if self.residual else out
 
 
 class Trunk(nn.Module):

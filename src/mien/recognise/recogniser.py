@@ -17,9 +17,13 @@ from mien.checkpoint import find_model, load_model
 from mien.checks import check_faces
 from mien.errors import BadInput, BadModel
 from mien.recognise import efficientnet_lite0, mobilenet_v2
-from mien.recognise.imagenet import normalise
+from mien.recognise.imagenet import Trunks, normalise
 
-ARCHITECTURES = {"mobilenet_v2": mobilenet_v2, "efficientnet_lite0": efficientnet_lite0}
+Trunk = mobilenet_v2.Trunk | efficientnet_lite0.Trunk
+ARCHITECTURES: dict[str, Trunks[Trunk]] = {
+    "mobilenet_v2": mobilenet_v2,
+    "efficientnet_lite0": efficientnet_lite0,
+}
 
 
 class Network(nn.Module):
@@ -49,7 +53,8 @@ class Recogniser:
         self, network: nn.Module, names: tuple[str, ...], scale: np.ndarray, shift: np.ndarray,
         size: int, card: dict[str, Any] | None = None,
     ) -> None:  # fmt: skip
-        self.network = network.eval().to(memory_format=torch.channels_last)
+        self.network = network.eval()
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.names, self.scale, self.shift, self.size = names, scale, shift, size
         self.card = card or {}
 

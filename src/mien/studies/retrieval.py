@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from mien.generators.contract import Space
-from mien.measure.ndcg import ndcg
+from mien.measure.ndcg import ndcg, relevance, target_labels
 from mien.search.distance import rank
 from mien.search.query import moves
 from mien.studies._split import Progress, Split, embeddings, encode_split
@@ -123,8 +123,8 @@ def rank_queries(
     if method == METHODS[2]:
         weights = preference.weights(task.wanted)
     order = rank(values, queries, basis.vectors, move, weights).order
-    others = order != task.rows[:, None]
-    return order[others].reshape(len(order), -1)
+    others: np.ndarray = order[order != task.rows[:, None]]
+    return others.reshape(len(order), -1)
 
 
 def score(
@@ -134,8 +134,10 @@ def score(
 
     people: unit embeddings [N, E] of the gallery's photos; None leaves identity out.
     """
-    labels = split.attributes.select(basis.names).table
-    target = np.where(np.isnan(task.wanted), labels[task.rows], 2 * task.wanted - 1)
+    gallery = split.attributes.select(basis.names)
+    labels, asked = gallery.table, gallery.rows(task.rows)
+    relevant = relevance(gallery, asked, task.wanted)
+    target = target_labels(asked.table, task.wanted)
     places = np.arange(len(order))[:, None]
     columns = task.columns[:, None]
     rows = []
@@ -146,7 +148,7 @@ def score(
         others = (agrees.sum(2) - adjusted) / (labels.shape[1] - 1)
         row = {
             "k": k,
-            "ndcg": float(_ndcg(order, labels, target, task.rows, k)),
+            "ndcg": float(ndcg(order, relevant, k).mean()),
             "adjusted": float(adjusted.mean()),
             "others": float(others.mean()),
         }
@@ -185,7 +187,8 @@ def _figure(rows: Sequence[dict[str, Any]], path: Path) -> None:
         for axis, measure in zip(line, ("ndcg", "adjusted", "identity"), strict=True):
             for method in METHODS:
                 chosen = [r for r in rows if (r["protocol"], r["method"]) == (protocol, method)]
-                axis.plot([r["k"] for r in chosen], [r[measure] for r in chosen], "o-", label=method)
+                values = [r[measure] for r in chosen]
+                axis.plot([r["k"] for r in chosen], values, "o-", label=method)
             axis.set(title=f"{protocol}: {measure}", xlabel="k", xticks=DEPTHS)
     axes[0][0].legend(fontsize="small")
     figure.savefig(path, dpi=120)

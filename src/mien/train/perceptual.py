@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from mien.recognise.imagenet import normalise
+from mien.recognise.mobilenet_v2 import Trunk
 
 TAPS = (1, 3, 6)  # layers read: strides 2, 4 and 8
 
@@ -21,7 +22,7 @@ TAPS = (1, 3, 6)  # layers read: strides 2, 4 and 8
 class FeatureLoss(nn.Module):
     """Mean over tapped layers of squared differences, each in units of its own variance."""
 
-    def __init__(self, trunk: nn.Module, taps: Sequence[int] = TAPS) -> None:
+    def __init__(self, trunk: Trunk, taps: Sequence[int] = TAPS) -> None:
         super().__init__()
         layers = trunk.layers()[: max(taps) + 1]
         self.layers = nn.ModuleList(layers).eval().requires_grad_(False)

@@ -23,7 +23,7 @@ from mien.faces.cache import cached_crops, to_unit
 from mien.faces.celeba import CelebA, read_celeba
 from mien.measure.recognition import recognition_table
 from mien.recognise.imagenet import load_trunk
-from mien.recognise.recogniser import ARCHITECTURES, Network, Recogniser
+from mien.recognise.recogniser import ARCHITECTURES, Network, Recogniser, Trunk
 from mien.train import augment
 from mien.train.run import Run, batch_indices, generator
 
@@ -72,7 +72,8 @@ def _fit(
 ) -> nn.Module:  # fmt: skip
     torch.manual_seed(recipe.seed)
     trunk = load_trunk(ARCHITECTURES[recipe.architecture], recipe.pretrained)
-    network = Network(trunk, len(data.attributes.names)).to(memory_format=torch.channels_last)
+    network = Network(trunk, len(data.attributes.names))
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     freeze(trunk, recipe.frozen)
     averaged = torch.optim.swa_utils.AveragedModel(
         network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.average),
@@ -82,7 +83,12 @@ def _fit(
     learned = [value for value in network.parameters() if value.requires_grad]
     optimiser = torch.optim.AdamW(learned, recipe.rate, weight_decay=recipe.decay, fused=True)
     rate = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.rate, steps, pct_start=0.15)
-    parts = {"network": network, "averaged": averaged, "optimiser": optimiser, "rate": rate}
+    parts: dict[str, Any] = {
+        "network": network,
+        "averaged": averaged,
+        "optimiser": optimiser,
+        "rate": rate,
+    }
     start = _restore(run, parts)
     for step in range(start, steps):
         torch.manual_seed(recipe.seed * 1_000_003 + step)  # dropout
@@ -93,7 +99,7 @@ def _fit(
         optimiser.step()
         rate.step()
         averaged.update_parameters(network)
-        run.log(step + 1, {"loss": loss.item(), "rate": rate.get_last_lr()[0]})
+        run.log(step + 1, {"loss": loss.item(), "rate": float(rate.get_last_lr()[0])})
         progress(step + 1, steps, f"loss {loss.item():.3f}")
         if (step + 1) % recipe.every == 0 or step + 1 == steps:
             run.save(step + 1, **{key: part.state_dict() for key, part in parts.items()})
@@ -116,7 +122,7 @@ def _step(
     return known_cross_entropy(logits.float(), torch.from_numpy(labels), recipe.smoothing)
 
 
-def freeze(trunk: nn.Module, layers: int) -> None:
+def freeze(trunk: Trunk, layers: int) -> None:
     """Keep the first `layers` layers of a trunk, batch statistics included, as they are."""
     for layer in trunk.layers()[:layers]:
         layer.requires_grad_(False).eval()
@@ -150,7 +156,9 @@ def _logits(recogniser: Recogniser, data: CelebA, recipe: Recipe) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def _calibrate(network: nn.Module, root: Path, recipe: Recipe, names: tuple[str, ...]) -> Recogniser:
+def _calibrate(
+    network: nn.Module, root: Path, recipe: Recipe, names: tuple[str, ...]
+) -> Recogniser:
     one, zero = np.ones(len(names), np.float32), np.zeros(len(names), np.float32)
     plain = Recogniser(network, names, one, zero, recipe.size)
     valid = read_celeba(root, "valid")

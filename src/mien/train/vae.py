@@ -126,7 +126,8 @@ def _window(size: int, side: int, random: torch.Generator) -> tuple[slice, ...]:
 
 def _fit(faces: np.ndarray, run: Run, recipe: Recipe, progress: Progress) -> Network:
     state = _start(recipe)
-    features = FeatureLoss(load_trunk(mobilenet_v2)).to(memory_format=torch.channels_last)
+    features = FeatureLoss(load_trunk(mobilenet_v2))
+    features.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     half, steps = recipe.steps(len(faces))
     saved = run.resume()
     if saved is not None:
@@ -147,7 +148,8 @@ def _fit(faces: np.ndarray, run: Run, recipe: Recipe, progress: Progress) -> Net
 
 def _start(recipe: Recipe) -> State:
     torch.manual_seed(recipe.seed)
-    network = Network(recipe.shape).to(memory_format=torch.channels_last)
+    network = Network(recipe.shape)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaged = torch.optim.swa_utils.AveragedModel(
         network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.average),
         use_buffers=True,
