@@ -158,7 +158,7 @@ def legacy_ndcg(labels: np.ndarray, queries: np.ndarray, rankings: np.ndarray, k
 
 def _counted(wanted: np.ndarray, weights: np.ndarray | None, count: str) -> np.ndarray:
     if count == "adjusted":
-        return (~np.isnan(wanted)).astype(np.float64)
+        return np.where(np.isnan(wanted), 0.0, 1.0)
     if count == "all":
         return np.ones(wanted.shape)
     if weights is None:

@@ -15,7 +15,6 @@ face is gone from the disk and not merely hidden.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -24,15 +23,14 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.errors import BadGallery, BadInput, MienError, SpaceMismatch, UnknownName
+from mien.errors import BadInput, MienError, SpaceMismatch, UnknownName
+from mien.search._folder import LOCK, held, read_shards, sweep
 from mien.search._lock import locked
 from mien.search._manifest import MANIFEST, Manifest, read_manifest, write_manifest
 from mien.search._shard import ROWS, Entries, Shard, join, union, widen, write_shard
 from mien.search.distance import decompose
 from mien.types import Attributes, Latent
 
-LOCK = ".lock"
-OURS = re.compile(r"shard-\d{6,}\.npz|\.(shard-\d{6,}\.npz|manifest\.json)\..+")
 READ = ("ids", "paths", "latent", "attributes", "_known")  # cached, and stale after a write
 
 __all__ = ["Entries", "Gallery", "GalleryInfo"]
@@ -72,13 +70,9 @@ class Gallery:
         """
         folder = Path(folder)
         manifest = Manifest(mark, space, tuple(int(size) for size in shape))
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            held = sorted(item.name for item in folder.iterdir() if not _ignored(item.name))
-        except OSError as error:
-            raise BadInput(f"cannot write {folder}: {error.strerror}") from error
-        if held and MANIFEST not in held:
-            raise BadInput(f"{folder} already holds {held[0]}; give an empty or new folder")
+        others = held(folder)
+        if others and MANIFEST not in others:
+            raise BadInput(f"{folder} already holds {others[0]}; give an empty or new folder")
         with locked(folder / LOCK):
             if (folder / MANIFEST).exists():
                 raise BadInput(f"{folder} already is a gallery; add to it or give another folder")
@@ -89,7 +83,7 @@ class Gallery:
     def open(cls, folder: Path) -> Gallery:
         """The gallery as last acknowledged; BadGallery when it is none or damaged."""
         folder = Path(folder)
-        manifest, shards = _read(folder)
+        manifest, shards = read_shards(folder)
         return cls(folder, manifest, shards)
 
     def __len__(self) -> int:
@@ -220,7 +214,7 @@ class Gallery:
             return
         with locked(self.folder / LOCK):
             self._refresh()
-            _sweep(self.folder, self._manifest.shards)
+            sweep(self.folder, self._manifest.shards)
             self._writing = True
             try:
                 yield
@@ -234,11 +228,11 @@ class Gallery:
             manifest = replace(self._manifest, next=number, shards=names)
             write_manifest(self.folder, manifest)
             self._take(manifest, shards)
-            _sweep(self.folder, names)
+            sweep(self.folder, names)
         except BaseException:
             with suppress(MienError, OSError):  # go by the disk: the rename may have happened
                 self._refresh()
-                _sweep(self.folder, self._manifest.shards)
+                sweep(self.folder, self._manifest.shards)
             raise
 
     def _write(self, parts: Sequence[Shard | Entries]) -> tuple[tuple[Shard, ...], int]:
@@ -272,39 +266,9 @@ class Gallery:
 
     def _refresh(self) -> None:
         if read_manifest(self.folder) != self._manifest:
-            self._take(*_read(self.folder))
+            self._take(*read_shards(self.folder))
 
     def _take(self, manifest: Manifest, shards: tuple[Shard, ...]) -> None:
         self._manifest, self._shards, self._projections = manifest, shards, {}
         for name in READ:
             self.__dict__.pop(name, None)
-
-
-def _read(folder: Path) -> tuple[Manifest, tuple[Shard, ...]]:
-    """Manifest and its shards; tried again when a writer replaced shards in between."""
-    manifest = read_manifest(folder)
-    while True:
-        try:
-            return manifest, tuple(Shard(folder / name) for name in manifest.shards)
-        except FileNotFoundError as error:
-            again = read_manifest(folder)
-            if again == manifest:
-                raise BadGallery(
-                    f"{error.args[0]} is missing; build the gallery again in another folder"
-                ) from error
-            manifest = again
-
-
-def _ignored(name: str) -> bool:
-    """Whether a dead `create` may have left it; a shard without a manifest is not ignored."""
-    return name == LOCK or (name.startswith(".") and OURS.fullmatch(name) is not None)
-
-
-def _sweep(folder: Path, keep: Collection[str]) -> None:
-    """Delete our own files that the manifest does not list; BadInput when that fails."""
-    for path in folder.iterdir():
-        if OURS.fullmatch(path.name) and path.name not in keep:
-            try:
-                path.unlink(missing_ok=True)
-            except OSError as error:
-                raise BadInput(f"cannot delete {path}: {error.strerror}") from error

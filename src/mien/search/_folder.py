@@ -1,0 +1,56 @@
+"""The files of a gallery folder: which are read together, and which are swept."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from pathlib import Path
+
+from mien.errors import BadGallery, BadInput
+from mien.search._manifest import Manifest, read_manifest
+from mien.search._shard import Shard
+
+LOCK = ".lock"
+OURS = re.compile(r"shard-\d{6,}\.npz|\.(shard-\d{6,}\.npz|manifest\.json)\..+")
+
+
+def held(folder: Path) -> list[str]:
+    """Names of what is in a folder, made when missing; BadInput when it cannot be written.
+
+    What a dead `create` may have left does not count; a shard without a manifest does.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        names = sorted(item.name for item in folder.iterdir())
+    except OSError as error:
+        raise BadInput(f"cannot write {folder}: {error.strerror}") from error
+    return [
+        name
+        for name in names
+        if name != LOCK and not (name.startswith(".") and OURS.fullmatch(name))
+    ]
+
+
+def read_shards(folder: Path) -> tuple[Manifest, tuple[Shard, ...]]:
+    """Manifest and its shards; tried again when a writer replaced shards in between."""
+    manifest = read_manifest(folder)
+    while True:
+        try:
+            return manifest, tuple(Shard(folder / name) for name in manifest.shards)
+        except FileNotFoundError as error:
+            again = read_manifest(folder)
+            if again == manifest:
+                raise BadGallery(
+                    f"{error.args[0]} is missing; build the gallery again in another folder"
+                ) from error
+            manifest = again
+
+
+def sweep(folder: Path, keep: Collection[str]) -> None:
+    """Delete our own files that the manifest does not list; BadInput when that fails."""
+    for path in folder.iterdir():
+        if OURS.fullmatch(path.name) and path.name not in keep:
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                raise BadInput(f"cannot delete {path}: {error.strerror}") from error
