@@ -160,3 +160,13 @@ def test_other_shapes_and_dtypes_are_refused() -> None:
         paste(photo, face, face.pixels, np.zeros((3, 31, 31), np.float32))
     with pytest.raises(BadInput, match="uint8"):
         paste(photo.astype(float), face, face.pixels)
+
+
+def test_a_grey_photo_stays_grey() -> None:
+    grey = np.repeat(textured(240, 300)[:, :, :1], 3, axis=2)
+    face = PLACES["inside"]
+    red = np.stack([np.ones((64, 64)), -np.ones((64, 64)), -np.ones((64, 64))]).astype(np.float32)
+    result = paste(grey, face, red)
+    assert not np.ptp(result.astype(int), axis=2).any()
+    assert result[120, 150, 0] == round(0.299 * 255)
+    assert np.array_equal(paste(grey, face, red, red), grey)

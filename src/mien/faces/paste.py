@@ -15,6 +15,7 @@ from mien.types import Face
 FEATHER = 0.3  # of half the square: the face itself lies inside the full part
 ROUND = 4  # exponent of the mask's superellipse: a square with round corners
 KEPT, REPLACED = 0.06, 0.35  # change of a pixel (range [-1, 1]) that keeps / replaces the photo
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as Pillow's mode L
 COARSE = 32  # side of the map of changes: finer edges would show as seams
 
 
@@ -28,7 +29,8 @@ def paste(
     face replaces the photo under a feathered mask. With it (the decoded face
     before the edit) the photo keeps its own detail: edited + (photo -
     reconstruction) * keep, where keep falls from 1 to 0 as the edit changes
-    more; where nothing was edited the photo comes back unchanged.
+    more; where nothing was edited the photo comes back unchanged. A photo
+    without colour stays without.
     """
     _check(photo, face, edited, reconstruction)
     size = edited.shape[-1]
@@ -40,6 +42,8 @@ def paste(
     region = photo[top:bottom, left:right].astype(np.float32)
     to_region = invert(face.matrix) - np.array([[0, 0, left], [0, 0, top]])
     drawn = _drawn(region, edited, reconstruction, to_region)
+    if not np.ptp(region, axis=2).any():
+        drawn = np.repeat(drawn @ LUMA, 3).reshape(drawn.shape)
     mask = _mask(face.matrix, size, box)[:, :, None]
     blended = np.rint(region + mask * (drawn - region))
     result[top:bottom, left:right] = np.clip(blended, 0, 255).astype(np.uint8)
