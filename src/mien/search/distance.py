@@ -19,7 +19,8 @@ import numpy as np
 from mien.checks import check_finite
 from mien.search.query import legacy_moves
 
-BLOCK = 1 << 21  # numbers of one float64 block of latents, 16 MB
+BLOCK = 1 << 17  # numbers of one float64 block of latents: 1 MB stays in the cache
+TABLE = 1 << 23  # numbers of one float64 block of distances of many queries: 64 MB
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def rank(
     lifted = _lift_gallery(values, vectors, scores, rest)
     order = np.empty((len(queries), len(values)), np.int64)
     distance = np.empty((len(queries), len(values)))
-    for rows in _blocks(len(queries), max(lifted.shape)):
+    for rows in _blocks(len(queries), max(lifted.shape), TABLE):
         asked = _lift_queries(queries[rows], vectors, moves[rows], weights[rows])
         block = np.maximum(asked @ lifted.T, 0)
         order[rows] = np.argsort(block, axis=1, kind="stable")
@@ -167,6 +168,6 @@ def _each_row(rows: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return product
 
 
-def _blocks(count: int, width: int) -> list[slice]:
-    step = max(1, BLOCK // max(1, width))
+def _blocks(count: int, width: int, most: int = BLOCK) -> list[slice]:
+    step = max(1, most // max(1, width))
     return [slice(start, start + step) for start in range(0, count, step)]
