@@ -121,3 +121,19 @@ def test_a_full_disk_leaves_the_old_file(
     assert "No space left" in refused("edit", astronaut, "--set", "Smiling=1", "-o", "out.png")
     assert [path.name for path in Path().iterdir()] == ["out.png"]
     assert Path("out.png").read_bytes() == b"old"
+
+
+def test_a_crowd_says_which_face_was_taken(mien: Mien, astronaut: Path) -> None:
+    photo = np.asarray(Image.open(astronaut))
+    small = np.asarray(Image.open(astronaut).resize((440, 440)))
+    crowd = np.zeros((512, 952, 3), np.uint8)
+    crowd[:, :512], crowd[:440, 512:] = photo, small
+    Image.fromarray(crowd).save("crowd.png")
+    places = {}
+    for number in (1, 2):
+        options = ("--face", number, "--move", "Smiling=4", "-o", "out.png")
+        result = mien("edit", "crowd.png", *options)
+        assert f"2 faces; took number {number}" in result.stderr
+        changed = (np.asarray(Image.open("out.png")) != crowd).any(axis=2)
+        places[number] = np.nonzero(changed)[1].mean()
+    assert places[1] < 512 < places[2]

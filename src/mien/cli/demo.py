@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -67,6 +66,8 @@ def demo(
 
 def portrait_file() -> Path:
     """scikit-image's portrait of an astronaut; MissingExtra when the package is absent."""
+    from importlib.metadata import PackageNotFoundError, distribution
+
     try:
         found = distribution("scikit-image").locate_file("skimage/data/astronaut.png")
     except PackageNotFoundError as error:
@@ -170,8 +171,8 @@ def _sheet(stage: Stage, basis: Directions, wish: Wish, name: str) -> bytes:
     from mien.search.find import open_gallery
 
     gallery = open_gallery()
-    hits, sought = find.ranked(stage.portrait.face, gallery, basis, wish, stage.space)
-    find.save_sheet(stage.folder / name, sought, gallery, hits)
+    sought = find.Sought(stage.portrait.face, wish, stage.space, basis)
+    find.save_sheet(stage.folder / name, sought, gallery, sought.hits(gallery))
     return (stage.folder / name).read_bytes()
 
 

@@ -60,11 +60,28 @@ Basis = Annotated[str, typer.Option("--basis", metavar="MODEL", help="Orthonorma
 
 @dataclass(frozen=True)
 class Sought:
-    """The face of a query, what is wished, and the wished face if anything is adjusted."""
+    """A face, the wishes, and the models that belong together."""
 
     face: Face
     wish: Wish
-    wished: np.ndarray | None  # float32 [3, S, S] in [-1, 1]
+    space: Space
+    basis: Directions
+
+    def hits(self, gallery: Gallery) -> list[Hit]:
+        """The gallery's nearest faces."""
+        from mien.search.find import find_faces
+
+        return find_faces(self.face, gallery, self.space, self.basis, self.wish)
+
+    def pictures(self) -> tuple[np.ndarray, np.ndarray | None]:
+        """uint8 [S, S, 3]: the face, and the face as it is wished if anything is adjusted."""
+        from mien.faces.cache import to_bytes
+        from mien.search.find import wished_face
+
+        face = to_bytes(self.face.pixels[None])[0]
+        if not self.wish.adjust:
+            return face, None
+        return face, to_bytes(wished_face(self.face, self.space, self.basis, self.wish)[None])[0]
 
 
 def find(
@@ -86,20 +103,18 @@ def find(
     Example: mien find me.jpg --adjust Smiling=1 --prefer Eyeglasses=3 -k 10 --sheet hits.png
     """
     from mien.checkpoint import find_model, load_card
-    from mien.directions import open_directions
     from mien.search.find import open_gallery
 
     wish = _wish(adjust or [], prefer or [], k, semantics)
     if sheet is not None:
         options.check_picture(sheet, "--sheet", photo)
-    directions = open_directions(basis)
-    options.check_names(wish.adjust, directions.names, "--adjust")
-    options.check_names(wish.prefer, directions.names, "--prefer")
+    directions = _basis(basis, wish)
     opened = open_gallery(gallery)
     portrait = options.portrait_of(photo, load_card(find_model(space)), number, aligned)
     from mien.generators import open_space  # torch, after what can be refused without it
 
-    hits, sought = ranked(portrait.face, opened, directions, wish, open_space(space))
+    sought = Sought(portrait.face, wish, open_space(space), directions)
+    hits = sought.hits(opened)
     if sheet is not None:
         save_sheet(sheet, sought, opened, hits)
     query = {"photo": str(photo), "face": number, "gallery": str(opened.folder), **asdict(wish)}
@@ -109,32 +124,19 @@ def find(
         print_hits(f"Nearest to {photo} in {opened.folder}", hits)
 
 
-def ranked(
-    face: Face, gallery: Gallery, directions: Directions, wish: Wish, space: Space
-) -> tuple[list[Hit], Sought]:
-    """The hits for a face, and what was sought."""
-    from mien.search.find import find_faces, wished_face
-
-    hits = find_faces(face, gallery, space, directions, wish)
-    wished = wished_face(face, space, directions, wish) if wish.adjust else None
-    return hits, Sought(face, wish, wished)
-
-
-def save_sheet(path: Path, query: Sought, gallery: Gallery, hits: Sequence[Hit]) -> None:
+def save_sheet(path: Path, sought: Sought, gallery: Gallery, hits: Sequence[Hit]) -> None:
     """Write the contact sheet of `hits`, with what was asked as the picture's note."""
     import numpy as np
 
-    from mien.faces.cache import to_bytes
     from mien.provenance.mark import save_picture
     from mien.search.sheet import SheetOptions, contact_sheet
 
-    wish = query.wish
+    wish = sought.wish
     asked = [f"adjust {name}={value:g}" for name, value in wish.adjust.items()]
     asked += [f"prefer {name}={value:g}" for name, value in wish.prefer.items()]
-    edited = None if query.wished is None else to_bytes(query.wished[None])[0]
+    face, wished = sought.pictures()
     thumbnails = gallery.thumbnails([hit.id for hit in hits])
-    face = to_bytes(query.face.pixels[None])[0]
-    sheet = contact_sheet(face, hits, thumbnails, SheetOptions(edited, tuple(asked)))
+    sheet = contact_sheet(face, hits, thumbnails, SheetOptions(wished, tuple(asked)))
     note = {"mien": __version__, "find": asdict(wish), "model": gallery.mark}
     save_picture(path, np.asarray(sheet), note)
 
@@ -142,10 +144,10 @@ def save_sheet(path: Path, query: Sought, gallery: Gallery, hits: Sequence[Hit])
 def print_hits(title: str, hits: Sequence[Hit]) -> None:
     """A table of the hits: distance, its rest, and the attributes with the biggest shares."""
     rows = [
-        (str(rank), hit.id, f"{hit.distance:.3f}", biggest(hit), _percent(hit.rest, hit), hit.path)
+        (str(rank), hit.id, f"{hit.distance:.3f}", biggest(hit), _percent(hit.rest, hit))
         for rank, hit in enumerate(hits, start=1)
     ]
-    columns = ("rank", "id", "distance", "biggest shares", "rest of the face", "path")
+    columns = ("rank", "id", "distance", "biggest shares", "rest of the face")
     output.print_table(title, columns, rows)
 
 
@@ -157,6 +159,16 @@ def biggest(hit: Hit, count: int = SHOWN) -> str:
 
 def _percent(share: float, hit: Hit) -> str:
     return f"{100 * share / hit.distance if hit.distance else 0:.0f} %"
+
+
+def _basis(name: str, wish: Wish) -> Directions:
+    """The basis of that name, which knows every attribute of the wish."""
+    from mien.directions import open_directions
+
+    found = open_directions(name)
+    options.check_names(wish.adjust, found.names, "--adjust")
+    options.check_names(wish.prefer, found.names, "--prefer")
+    return found
 
 
 def _wish(adjust: Sequence[str], prefer: Sequence[str], k: int, semantics: str) -> Wish:

@@ -110,12 +110,19 @@ def filled(options: type[Options], pairs: Sequence[str], option: str) -> Options
 
 
 def portrait_of(photo: Path, card: Mapping[str, Any], number: int, aligned: bool) -> Portrait:
-    """The face of a photo in the frame and size that a model's card asks for."""
+    """The face of a photo in the frame and size that a model's card asks for.
+
+    Says on stderr which face was taken when there are several.
+    """
     from mien.faces.portrait import FaceOptions, open_portrait
 
     wanted = card["input"]
     options = FaceOptions(frame=wanted["frame"], number=number, aligned=aligned)
-    return open_portrait(photo, wanted["size"], options)
+    portrait = open_portrait(photo, wanted["size"], options)
+    if portrait.count > 1:
+        taken = f"took number {number}, counted from the largest; choose with --face"
+        typer.echo(f"mien: {photo} shows {portrait.count} faces; {taken}", err=True)
+    return portrait
 
 
 def complete_name(incomplete: str) -> list[str]:
