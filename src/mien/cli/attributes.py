@@ -33,5 +33,5 @@ def attributes(
         return
     ranked = sorted(found.items(), key=lambda pair: -pair[1])
     output.print_table(
-        str(photo), ("attribute", "probability"), [(n, f"{p:.3f}") for n, p in ranked]
+        photo.name, ("attribute", "probability"), [(n, f"{p:.3f}") for n, p in ranked]
     )

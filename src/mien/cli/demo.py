@@ -29,7 +29,7 @@ STRIPS = ("Smiling", "Eyeglasses", "Young")
 AMOUNTS = (-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5)
 SEEN = 12  # attributes listed
 FOOT = (
-    "Every picture here was edited or made by a model and says so in its metadata. The gallery's "
+    "Every picture here that a model edited or made says so in its metadata. The gallery's "
     "people do not exist. The models learnt from CelebA: they carry its biases, and are unfit for "
     "identifying or judging people."
 )
@@ -103,7 +103,7 @@ def _seen(stage: Stage) -> report.Section:
     row = stage.recogniser.probabilities(stage.portrait.face.pixels[None])[0]
     pairs = zip(stage.recogniser.names, row.tolist(), strict=True)
     ranked = dict(sorted(pairs, key=lambda pair: -pair[1])[:SEEN])
-    face = _picture(stage, "face.png", edit.row(stage.portrait.face.pixels[None]), {})
+    face = report.png(edit.row(stage.portrait.face.pixels[None]))
     text = "The face is found, aligned, and read by the 40-attribute recogniser."
     blocks = [report.row([report.figure(face, "aligned face", 192), report.bars(ranked)])]
     return report.Section(
@@ -113,16 +113,31 @@ def _seen(stage: Stage) -> report.Section:
 
 def _edited(stage: Stage, directions: Directions) -> report.Section:
     stage.progress(2, 5, "edits")
-    figures = []
+    photo = stage.portrait.photo
+    near = [report.figure(report.png(_near(stage, photo)), "the photo", 220)]
+    whole = [report.figure(report.png(photo), "the photo", 400)]
     for wanted in EDITS:
         recipe = _recipe(wanted)
         edited = _edit(stage, directions, recipe)
-        note = edit.note_of(recipe, edited)
-        data = _picture(stage, f"{wanted.replace('=', '-')}.jpg", edited.photo, note)
-        figures.append(report.figure(data, f"--set {wanted}", 300))
-    text = "The edited face is pasted back into the photo at its own resolution."
-    command = report.command("edit PHOTO --set Smiling=0 --hold Male -o out.png")
-    return report.Section("Edits", text, [report.row(figures), command])
+        note, stem = edit.note_of(recipe, edited), wanted.replace("=", "-")
+        data = _picture(stage, f"{stem}.jpg", edited.photo, note)
+        if len(whole) == 1:
+            whole.append(report.figure(data, f"--set {wanted}", 400))
+        data = _picture(stage, f"{stem}-face.png", _near(stage, edited.photo), note)
+        near.append(report.figure(data, f"--set {wanted}", 220))
+    text = "The edited face is pasted back into the photo at the photo's own resolution."
+    command = report.command(f"edit PHOTO --set {EDITS[0]} -o out.png")
+    return report.Section("Edits", text, [report.row(whole), command, report.row(near)])
+
+
+def _near(stage: Stage, photo: np.ndarray) -> np.ndarray:
+    """The part of a photo that the face's square covers."""
+    import numpy as np
+
+    from mien.faces.paste import mask_of
+
+    rows, columns = np.nonzero(mask_of(photo, stage.portrait.face))
+    return photo[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
 
 
 def _strips(stage: Stage, directions: Directions) -> report.Section:
@@ -146,25 +161,29 @@ def _strips(stage: Stage, directions: Directions) -> report.Section:
 
 
 def _looked_for(stage: Stage, basis: Directions) -> report.Section:
-    from mien.search.find import Wish
-
     stage.progress(4, 5, "search")
-    wishes = {
-        "plain": Wish(),
-        "glasses": Wish(adjust={"Eyeglasses": 1.0}, prefer={"Eyeglasses": 3.0}),
-        "no smile, and it matters": Wish(adjust={"Smiling": 0.0}, prefer={"Smiling": 10.0}),
-    }
     blocks = []
-    for number, (title, wish) in enumerate(wishes.items(), start=1):
-        blocks.append(report.figure(_sheet(stage, basis, wish, f"find-{number}.png"), title))
+    for number, (arguments, wish) in enumerate(_wishes().items(), start=1):
+        sheet = _sheet(stage, basis, wish, f"find-{number}.png")
+        blocks += [report.command(arguments), report.figure(sheet, arguments)]
     text = (
         "A thousand faces sampled from the model, nearest first. The bars are shares of the "
         "distance: what keeps a face from being a perfect answer."
     )
-    command = report.command(
-        "find PHOTO --adjust Eyeglasses=1 --prefer Eyeglasses=3 --sheet hits.png"
-    )
-    return report.Section("Finds", text, [*blocks, command])
+    return report.Section("Finds", text, blocks)
+
+
+def _wishes() -> dict[str, Wish]:
+    """What to look for, by the arguments that say it."""
+    from mien.search.find import Wish
+
+    glasses = Wish(adjust={"Eyeglasses": 1.0}, prefer={"Eyeglasses": 3.0})
+    serious = Wish(adjust={"Smiling": 0.0}, prefer={"Smiling": 10.0})
+    return {
+        "find PHOTO": Wish(),
+        "find PHOTO --adjust Eyeglasses=1 --prefer Eyeglasses=3": glasses,
+        "find PHOTO --adjust Smiling=0 --prefer Smiling=10": serious,
+    }
 
 
 def _sheet(stage: Stage, basis: Directions, wish: Wish, name: str) -> bytes:

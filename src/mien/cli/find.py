@@ -121,7 +121,7 @@ def find(
     if json:
         output.print_json({"query": query, "hits": [asdict(hit) for hit in hits]})
     else:
-        print_hits(f"Nearest to {photo} in {opened.folder}", hits)
+        print_hits(f"Nearest to {photo.name}", hits)
 
 
 def save_sheet(path: Path, sought: Sought, gallery: Gallery, hits: Sequence[Hit]) -> None:
@@ -158,7 +158,7 @@ def biggest(hit: Hit, count: int = SHOWN) -> str:
 
 
 def _percent(share: float, hit: Hit) -> str:
-    return f"{100 * share / hit.distance if hit.distance else 0:.0f} %"
+    return f"{100 * share / hit.distance if hit.distance else 0:.0f}%"
 
 
 def _basis(name: str, wish: Wish) -> Directions:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import base64
+import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
 
 STYLE = """
 :root { color-scheme: light; }
@@ -56,6 +61,15 @@ def figure(picture: bytes, caption: str, width: int | None = None) -> str:
         f'<figure><img{size} alt="{escape(caption)}" src="data:image/{kind};base64,{data}">'
         f"<figcaption>{escape(caption)}</figcaption></figure>"
     )
+
+
+def png(pixels: np.ndarray) -> bytes:
+    """A picture uint8 [H, W, 3] that no model touched, as PNG without a mark."""
+    from PIL import Image
+
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG")
+    return stream.getvalue()
 
 
 def row(figures: Iterable[str]) -> str:
