@@ -43,8 +43,8 @@ def test_presences_and_provenance():
     found = mean_difference.find(data, Options(balance=("B",)))
     scores = data.latent.values.astype(np.float64) @ found.vectors[:, 0]
     labels = data.attributes.column("A")
-    np.testing.assert_allclose(found.low[0], np.quantile(scores[labels < 0], 0.1), rtol=1e-5)
-    np.testing.assert_allclose(found.high[0], np.quantile(scores[labels > 0], 0.9), rtol=1e-5)
+    np.testing.assert_allclose(found.low[0], np.quantile(scores[labels < 0], 0.001), rtol=1e-5)
+    np.testing.assert_allclose(found.high[0], np.quantile(scores[labels > 0], 0.999), rtol=1e-5)
     np.testing.assert_allclose(found.unit, found.high - found.low, rtol=1e-5)
     assert found.provenance["method"] == "mean_difference"
     assert found.provenance["options"]["balance"] == ["B"]

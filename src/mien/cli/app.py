@@ -67,11 +67,20 @@ app = typer.Typer(
 
 @app.callback()
 def mien(
+    ctx: typer.Context,
+    precision: Annotated[
+        str,
+        typer.Option("--precision", help="fp32, or bf16: 3 times faster on CPUs with AMX."),
+    ] = "fp32",
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Edit the attributes of a face in a photo, and rank a gallery by the same wishes."""
+    from mien.runtime.precision import precision as running
+
+    with one_sentence():
+        ctx.with_resource(running(precision))
 
 
 app.command("edit")(edit.edit)

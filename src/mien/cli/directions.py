@@ -75,9 +75,13 @@ def fit(
 
 
 def _calibrated(found: Directions, gallery: Gallery, space: str) -> Directions:
-    from mien.directions import calibrate
+    from mien.directions import CalibrationOptions, calibrate
     from mien.generators import open_space
     from mien.recognise.recogniser import open_recogniser
+    from mien.search.levels import photo_levels
 
     recogniser = open_recogniser()
-    return calibrate(found, open_space(space), recogniser, gallery.latent, gallery.attributes)
+    asked = CalibrationOptions(levels=photo_levels(gallery, recogniser))
+    return calibrate(
+        found, open_space(space), recogniser, gallery.latent, gallery.attributes, asked
+    )

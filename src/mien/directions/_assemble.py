@@ -16,7 +16,7 @@ from mien.types import Directions
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-QUANTILES = (0.1, 0.9)  # of the absent and of the present faces' coordinates
+QUANTILES = (0.001, 0.999)  # of the absent and of the present faces' coordinates
 
 
 def assemble(
@@ -48,9 +48,9 @@ def presence_range(
     """(low, high) float64 [M]: the coordinates that presence 0 and 1 stand for.
 
     scores: float64 [N, M]; table: int8 [N, M]. low is the first quantile over
-    faces lacking the attribute, high the second over faces having it, so that
-    presence 0 and 1 are clear cases seen in real faces, not the extremes. With
-    no face on a side all faces are taken.
+    faces lacking the attribute, high the second over faces having it, a
+    robust form of the published minimum and maximum over the train set. With no
+    face on a side all faces are taken.
     """
     if not 0 <= quantiles[0] <= 1 or not 0 <= quantiles[1] <= 1:
         raise BadInput(f"quantiles are {quantiles}, expected two numbers in [0, 1]")

@@ -25,13 +25,13 @@ SIDES = ("mean", "max", "add", "remove")
 
 @dataclass(frozen=True)
 class CalibrationOptions:
-    faces: int = 64  # decoded faces a side at every length tried
+    faces: int = 32  # decoded faces a side at every length tried
     fewest: int = 8  # faces needed on either side of an attribute
     quantiles: tuple[float, float] = QUANTILES  # of absent faces -> low, of present ones -> high
-    side: str = "mean"  # unit of adding and of removing: their mean, max, or one of them
+    side: str = "max"  # unit of adding and of removing: their mean, max, or one of them
     levels: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # see `levels_of`
-    furthest: float = 4.0  # longest length tried, in gaps between the sides' mean coordinates
-    tolerance: float = 0.01  # probability at which a level counts as reached
+    furthest: float = 8.0  # longest length tried, in gaps between the sides' mean coordinates
+    tolerance: float = 0.02  # probability at which a level counts as reached
     batch: int = 64  # faces decoded at once
     seed: int = 0  # of the choice of faces
 
@@ -58,8 +58,8 @@ def calibrate(
 
     attributes: their labels; without them every latent is decoded once and the
     recogniser labels it at probability 0.5. low, high: the coordinates that
-    presence 0 and 1 stand for, by default the 10 % quantile of absent and the
-    90 % quantile of present faces. unit: the latent length along f at which the
+    presence 0 and 1 stand for, by default the 0.1 % quantile of absent and
+    the 99.9 % quantile of present faces. unit: the latent length along f at which the
     recogniser's mean probability over decoded absent faces reaches the level of
     present ones, and the other way round (`side`); levels are those of decoded
     faces, or options.levels measured on photos. What was reached is in

@@ -168,7 +168,7 @@ class VAE:
     @torch.inference_mode()
     def _face(self, values: np.ndarray) -> np.ndarray:
         faces = self.network.decoder(torch.from_numpy(values)).clamp(-1, 1)
-        return np.ascontiguousarray(faces.numpy(), np.float32)
+        return np.ascontiguousarray(faces.float().numpy())
 
 
 def open_space(folder: Path) -> VAE:

@@ -28,7 +28,7 @@ from mien.types import Directions
 DEPTHS = (5, 10, 20)
 METHODS = ("euclidean", "basis", "basis, preferences")
 PROTOCOLS = ("Smiling", "random")
-GRID = {"attributes": (1.0, 3.0, 10.0, 30.0, 100.0), "adjusted": (1.0, 3.0, 10.0, 30.0)}
+GRID = {"attributes": (1.0, 3.0, 10.0, 30.0, 100.0, 300.0), "adjusted": (1.0, 3.0, 10.0)}
 
 
 @dataclass(frozen=True)

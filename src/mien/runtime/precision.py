@@ -1,0 +1,28 @@
+"""fp32 is the reference; bf16 runs networks about three times faster on CPUs with AMX."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mien.errors import UnknownName
+
+PRECISIONS = ("fp32", "bf16")
+
+
+@contextmanager
+def precision(name: str) -> Iterator[None]:
+    """Run every network inside the block at "fp32" or "bf16" (autocast).
+
+    Values at room doors stay float32. Measured with the embedded VAE: latents
+    and faces differ by about 1 % of their spread. Raises UnknownName.
+    """
+    if name not in PRECISIONS:
+        raise UnknownName("precision", name, PRECISIONS)
+    if name == "fp32":
+        yield
+        return
+    import torch
+
+    with torch.autocast("cpu", torch.bfloat16):
+        yield

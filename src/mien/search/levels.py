@@ -1,0 +1,49 @@
+"""What a recogniser sees in a gallery's photos: the range that an amount of 1 should cross."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from mien.directions import levels_of
+from mien.search.gallery import Gallery
+from mien.search.thumbnail import from_thumbnail
+
+BATCH = 64
+
+
+class Reader(Protocol):
+    """What is needed of a recogniser."""
+
+    names: tuple[str, ...]
+    size: int
+
+    def probabilities(self, faces: np.ndarray) -> np.ndarray:
+        """Faces float32 [N, 3, size, size] -> float32 [N, M] in [0, 1]."""
+        ...
+
+
+def photo_levels(
+    gallery: Gallery, recogniser: Reader, count: int = 2000, seed: int = 0
+) -> dict[str, tuple[float, float]]:
+    """attribute -> (mean probability of photos lacking it, of photos having it).
+
+    Read on the thumbnails of `count` faces of the gallery, drawn with `seed`.
+    A decoder that blurs an attribute away lowers what its own faces show;
+    photos say how far an edit has to go. Attributes without faces on both sides
+    are left out.
+    """
+    rows = np.random.default_rng(seed).permutation(len(gallery))[:count]
+    ids = [gallery.ids[row] for row in rows]
+    parts = [
+        recogniser.probabilities(_faces(gallery.thumbnails(ids[i : i + BATCH]), recogniser.size))
+        for i in range(0, len(ids), BATCH)
+    ]
+    return levels_of(np.concatenate(parts), recogniser.names, gallery.attributes.rows(rows))
+
+
+def _faces(thumbnails: list[bytes], size: int) -> np.ndarray:
+    pictures = [np.asarray(from_thumbnail(data).resize((size, size))) for data in thumbnails]
+    stacked = np.stack(pictures).transpose(0, 3, 1, 2).astype(np.float32)
+    return np.ascontiguousarray(stacked / 127.5 - 1)
