@@ -53,7 +53,7 @@ def axes():
     return directions(np.eye(SIZE)[:, :2], unit=99.0)
 
 
-FINE = CalibrationOptions(tolerance=1e-4)
+FINE = CalibrationOptions(tolerance=1e-4, clear=1.0)
 
 
 def test_the_unit_is_the_length_between_the_two_levels():
@@ -196,3 +196,13 @@ def test_a_plateau_is_taken_where_it_begins():
     assert not found.reached
     assert found.length == 2.0
     np.testing.assert_allclose(found.level, 0.2)
+
+
+def test_levels_are_kept_clear_of_the_last_percent():
+    faces, labels = two_sided()
+    levels = {"A": (0.001, 0.999)}
+    within = calibrate(axes(), LinearSpace(), LogisticRecogniser(), faces, labels,
+                       replace(FINE, levels=levels, clear=0.9))  # fmt: skip
+    given = calibrate(axes(), LinearSpace(), LogisticRecogniser(), faces, labels,
+                      replace(FINE, levels={"A": (0.1, 0.9)}))  # fmt: skip
+    assert within.unit[0] == given.unit[0]

@@ -51,7 +51,9 @@ def test_random_flips_one_attribute_a_query(split, basis):
 @pytest.mark.parametrize("method", retrieval.METHODS)
 def test_order_is_that_of_the_written_out_distance(split, basis, method):
     task = retrieval.make_task(split, basis, "random", retrieval.Options(queries=10))
-    preference = retrieval.Preference(attributes=3.0, adjusted=5.0)
+    preference = retrieval.PLAIN
+    if method == "preferences chosen":
+        preference = retrieval.Preference(attributes=3.0, adjusted=5.0)
     order = retrieval.rank_queries(split, basis, task, method, preference)
     values = split.latent.values.astype(float)
     for place, row in enumerate(task.rows):
@@ -59,7 +61,7 @@ def test_order_is_that_of_the_written_out_distance(split, basis, method):
         if method != "euclidean":
             column = task.columns[place]
             query[column] = 2 if task.wanted[place, column] else -2
-        if method == "basis, preferences":
+        if method == "preferences chosen":
             weights[:3] = 3
             weights[column] = 15
         distance = (weights * (query - values) ** 2).sum(axis=1)
@@ -104,7 +106,7 @@ def test_the_chosen_preference_is_the_best_of_the_grid(split, basis):
     task = retrieval.make_task(split, basis, "random", asked)
 
     def quality(candidate):
-        order = retrieval.rank_queries(split, basis, task, "basis, preferences", candidate)
+        order = retrieval.rank_queries(split, basis, task, "preferences chosen", candidate)
         return retrieval.score(order, split, basis, task, None)[1]["ndcg"]
 
     grid = [retrieval.Preference(a, b) for a in retrieval.GRID["attributes"]

@@ -40,7 +40,7 @@ Prefer = Annotated[
     typer.Option(
         "--prefer",
         metavar="NAME=WEIGHT",
-        help="How much an attribute matters: 1 as any other, 0 not at all. Repeatable.",
+        help="How much an attribute matters: 0 not at all, 1 as any other (default; 10 if adjusted).",
         autocompletion=options.complete_pair,
     ),
 ]
@@ -118,6 +118,7 @@ def find(
     if sheet is not None:
         save_sheet(sheet, sought, opened, hits)
     query = {"photo": str(photo), "face": number, "gallery": str(opened.folder), **asdict(wish)}
+    query["prefer"] = wish.weights
     if json:
         output.print_json({"query": query, "hits": [asdict(hit) for hit in hits]})
     else:

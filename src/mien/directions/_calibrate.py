@@ -30,6 +30,7 @@ class CalibrationOptions:
     quantiles: tuple[float, float] = QUANTILES  # of absent faces -> low, of present ones -> high
     side: str = "max"  # unit of adding and of removing: their mean, max, or one of them
     levels: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # see `levels_of`
+    clear: float = 0.9  # levels stay in [1 - clear, clear]; going on costs identity
     furthest: float = 8.0  # longest length tried, in gaps between the sides' mean coordinates
     tolerance: float = 0.02  # probability at which a level counts as reached
     batch: int = 64  # faces decoded at once
@@ -62,7 +63,7 @@ def calibrate(
     the 99.9 % quantile of present faces. unit: the latent length along f at which the
     recogniser's mean probability over decoded absent faces reaches the level of
     present ones, and the other way round (`side`); levels are those of decoded
-    faces, or options.levels measured on photos. What was reached is in
+    faces, or options.levels measured on photos, kept within [1 - clear, clear]. What was reached is in
     provenance["calibration"]. Raises BadInput naming an attribute with too few
     faces, UnknownName for one the recogniser does not know.
     """
@@ -137,6 +138,7 @@ def _measure(
     gap = _gap(data, vector, column)
     start = [see.mean(side, name) for side in sides]
     low, high = options.levels.get(name, (start[0], start[1]))
+    low, high = max(low, 1 - options.clear), min(high, options.clear)
     add = _reach(see, sides[0], (name, vector, 1.0), (start[0], high), gap, options)
     remove = _reach(see, sides[1], (name, vector, -1.0), (start[1], low), gap, options)
     pick = {"add": add.length, "remove": remove.length, "max": max(add.length, remove.length)}

@@ -18,17 +18,27 @@ from mien.types import Directions, Face, Hit, Query
 if TYPE_CHECKING:
     from mien.generators.contract import Space
 
+STRESS = 10.0  # weight of an adjusted attribute for which no preference is given
 EMBEDDED = "gallery"  # a thousand faces sampled from the embedded space
 
 
 @dataclass(frozen=True)
 class Wish:
-    """How the faces looked for differ from the one given, and what matters (see `Query`)."""
+    """How the faces looked for differ from the one given, and what matters (see `Query`).
+
+    One coordinate of hundreds hardly moves a ranking, so an adjusted attribute
+    weighs 10 unless `prefer` names it; every other attribute weighs 1.
+    """
 
     adjust: Mapping[str, float] = field(default_factory=dict)  # wanted presence in [0, 1]
     prefer: Mapping[str, float] = field(default_factory=dict)  # weight, 0 or more
     k: int = 10  # faces to return
     semantics: str = "set"  # or "add"
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The preferences a query is made with: those given, and the adjusted attributes'."""
+        return {name: STRESS for name in self.adjust} | dict(self.prefer)
 
 
 def open_gallery(folder: Path | None = None) -> Gallery:
@@ -66,4 +76,4 @@ def wished_face(face: Face, space: Space, directions: Directions, wish: Wish) ->
 
 def _query(face: Face, space: Space, wish: Wish) -> Query:
     latent = space.encode(face.pixels[None])
-    return Query(latent, wish.adjust, wish.prefer, wish.k, wish.semantics)
+    return Query(latent, wish.adjust, wish.weights, wish.k, wish.semantics)

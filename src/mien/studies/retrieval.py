@@ -3,9 +3,9 @@
 Zaeemzadeh et al. (ICCV 2021), with the standard nDCG (relevance: labels agreeing
 with the query's after the adjustment; discount log2(i + 1); ideal: the whole
 gallery without the query). Two protocols: Smiling adjusted for every query, and
-one random attribute flipped a query. Three methods: Euclidean distance of the
-latents, the basis with no preference, and the basis with preferences chosen on
-the valid split.
+one random attribute flipped a query. Four methods: Euclidean distance of the
+latents; the basis with no preference; the adjusted attribute preferred, as
+`mien find` does by default; and preferences chosen on the valid split.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ import numpy as np
 from mien.generators.contract import Space
 from mien.measure.ndcg import ndcg, relevance, target_labels
 from mien.search.distance import rank
+from mien.search.find import STRESS
 from mien.search.query import moves
 from mien.studies._split import Progress, Split, embeddings, encode_split
 from mien.studies._table import markdown, output_folder, write_csv
 from mien.types import Directions
 
 DEPTHS = (5, 10, 20)
-METHODS = ("euclidean", "basis", "basis, preferences")
+METHODS = ("euclidean", "basis", "adjusted preferred", "preferences chosen")
 PROTOCOLS = ("Smiling", "random")
 GRID = {"attributes": (1.0, 3.0, 10.0, 30.0, 100.0, 300.0), "adjusted": (1.0, 3.0, 10.0)}
 
@@ -50,6 +51,9 @@ class Preference:
     def weights(self, wanted: np.ndarray) -> np.ndarray:
         """float64 [Q, M] for wanted presences [Q, M] (NaN = not adjusted)."""
         return np.where(np.isnan(wanted), 1.0, self.adjusted) * self.attributes
+
+
+PLAIN = Preference()
 
 
 @dataclass(frozen=True)
@@ -79,13 +83,16 @@ def run(
     people = embeddings(test, progress)
     rows = []
     for protocol in PROTOCOLS:
-        preference = choose_preference(valid, basis, protocol, options)
+        chosen = choose_preference(valid, basis, protocol, options)
+        preferences = dict(
+            zip(METHODS, (PLAIN, PLAIN, Preference(adjusted=STRESS), chosen), strict=True)
+        )
         task = make_task(test, basis, protocol, options)
         for method in METHODS:
-            order = rank_queries(test, basis, task, method, preference)
+            order = rank_queries(test, basis, task, method, preferences[method])
             scores = score(order, test, basis, task, people)
-            chosen = asdict(preference) if method == METHODS[2] else asdict(Preference())
-            rows += [{"protocol": protocol, "method": method} | row | chosen for row in scores]
+            weights = asdict(preferences[method])
+            rows += [{"protocol": protocol, "method": method} | row | weights for row in scores]
             progress(len(rows), len(PROTOCOLS) * len(METHODS) * len(DEPTHS), protocol)
     write_csv(folder / "retrieval.csv", rows)
     (folder / "retrieval.md").write_text(markdown(rows) + "\n", encoding="utf-8")
@@ -117,11 +124,10 @@ def rank_queries(
 ) -> np.ndarray:
     """int64 [Q, N - 1]: gallery rows by rank, the query itself left out."""
     values, queries = split.latent.flat, split.latent.flat[task.rows]
-    weights, move = np.ones_like(task.wanted), np.zeros_like(task.wanted)
+    move = np.zeros_like(task.wanted)
     if method != METHODS[0]:
         move = moves(queries @ basis.vectors, task.wanted, basis)
-    if method == METHODS[2]:
-        weights = preference.weights(task.wanted)
+    weights = preference.weights(task.wanted)
     order = rank(values, queries, basis.vectors, move, weights).order
     others: np.ndarray = order[order != task.rows[:, None]]
     return others.reshape(len(order), -1)
@@ -167,7 +173,7 @@ def choose_preference(
     candidates = [Preference(a, b) for a in GRID["attributes"] for b in GRID["adjusted"]]
 
     def quality(candidate: Preference) -> float:
-        order = rank_queries(split, basis, task, METHODS[2], candidate)
+        order = rank_queries(split, basis, task, METHODS[3], candidate)
         rows = score(order, split, basis, task, people=None)
         return float(next(row["ndcg"] for row in rows if row["k"] == 10))
 
