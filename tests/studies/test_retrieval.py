@@ -5,7 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mien.directions import open_directions
 from mien.faces.celeba import CelebA
+from mien.generators import open_space
 from mien.studies import retrieval
 from mien.studies._split import Split
 from mien.types import Attributes, Directions, Latent
@@ -112,3 +114,21 @@ def test_the_chosen_preference_is_the_best_of_the_grid(split, basis):
     grid = [retrieval.Preference(a, b) for a in retrieval.GRID["attributes"]
             for b in retrieval.GRID["adjusted"]]  # fmt: skip
     assert quality(chosen) == pytest.approx(max(map(quality, grid)))
+
+
+def test_the_study_runs_on_real_photos(celeba_root, tmp_path):
+    asked = retrieval.Options(queries=40, limit=120)
+    space, found = open_space(), open_directions("vae-128-basis")
+    rows = retrieval.run(celeba_root, space, found, asked, tmp_path, lambda *_: None)
+    assert len(rows) == 2 * 4 * 3
+    for row in rows:
+        assert 0 < row["ndcg"] <= 1
+        assert 0 <= row["adjusted"] <= 1
+        assert 0 <= row["others"] <= 1
+    by_method = {row["method"]: row for row in rows if row["protocol"] == "Smiling"}
+    smiling = {method: row["adjusted"] for method, row in by_method.items()}
+    assert smiling["adjusted preferred"] > smiling["euclidean"]
+    table = (tmp_path / "retrieval.csv").read_text().splitlines()
+    assert table[0] == ",".join(rows[0])
+    assert len(table) == 1 + len(rows)
+    assert (tmp_path / "retrieval.png").read_bytes().startswith(b"\x89PNG")

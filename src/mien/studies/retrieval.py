@@ -11,7 +11,7 @@ latents; the basis with no preference; the adjusted attribute preferred, as
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,10 @@ class Preference:
 
     attributes: float = 1.0
     adjusted: float = 1.0
+
+    def columns(self) -> dict[str, float]:
+        """The weights of an attribute and of the adjusted one, as columns of the table."""
+        return {"p": self.attributes, "p adjusted": self.attributes * self.adjusted}
 
     def weights(self, wanted: np.ndarray) -> np.ndarray:
         """float64 [Q, M] for wanted presences [Q, M] (NaN = not adjusted)."""
@@ -91,7 +95,7 @@ def run(
         for method in METHODS:
             order = rank_queries(test, basis, task, method, preferences[method])
             scores = score(order, test, basis, task, people)
-            weights = asdict(preferences[method])
+            weights = preferences[method].columns()
             rows += [{"protocol": protocol, "method": method} | row | weights for row in scores]
             progress(len(rows), len(PROTOCOLS) * len(METHODS) * len(DEPTHS), protocol)
     write_csv(folder / "retrieval.csv", rows)
