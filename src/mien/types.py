@@ -117,6 +117,7 @@ class Directions:
     low, high: float32 [M], the coordinates (w @ vectors) that presence 0 and 1
         stand for (see mien.directions.calibrate).
     unit: float32 [M], the latent length that an edit amount of 1 moves.
+    unit_down: float32 [M], the length that an amount of -1 moves back; None = unit.
     orthonormal: whether vectors.T @ vectors is the identity (a basis).
     provenance: how they were found, plain JSON values.
     """
@@ -131,11 +132,14 @@ class Directions:
     model: str
     orthonormal: bool
     provenance: Mapping[str, object] = field(default_factory=dict)
+    unit_down: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         check_shape(self.vectors, (None, len(self.names)), "direction vectors")
         for name in ("bias", "low", "high", "unit"):
             check_shape(getattr(self, name), (len(self.names),), f"direction {name}")
+        if self.unit_down is not None:
+            check_shape(self.unit_down, (len(self.names),), "direction unit_down")
         lengths = np.linalg.norm(self.vectors.astype(np.float64), axis=0)
         if not np.allclose(lengths, 1, atol=1e-4):
             raise BadInput("direction vectors must have unit length")

@@ -85,6 +85,9 @@ def test_levels_of_photos_replace_those_of_decoded_faces():
         )
         np.testing.assert_allclose(done.unit[0], want, atol=0.01)
         np.testing.assert_allclose(done.unit[1], 3.0, atol=0.01)
+        assert done.unit_down[0] == done.unit[0]
+    both = calibrate(axes(), LinearSpace(), LogisticRecogniser(), faces, labels, options)
+    np.testing.assert_allclose([both.unit[0], both.unit_down[0]], [3.5, 4.0], atol=0.01)
 
 
 def test_low_and_high_are_quantiles_of_the_two_sides():

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -239,3 +241,13 @@ def test_latents_without_a_distribution():
         fit_distribution(latent(np.zeros((5, 3))))
     with pytest.raises(BadInput, match="fit it on the same latents"):
         bounded(directions(np.eye(3)), gaussian(0))
+
+
+@given(SEEDS, st.floats(0.01, 5))
+def test_a_negative_amount_moves_by_the_unit_of_its_own(seed, amount):
+    faces, found = some(seed)
+    both = replace(found, unit_down=2 * found.unit)
+    up = change(faces, edit(faces, both, {"B": amount}), found)[:, 1]
+    down = change(faces, edit(faces, both, {"B": -amount}), found)[:, 1]
+    np.testing.assert_allclose(up, amount * 1.7, atol=1e-4)
+    np.testing.assert_allclose(down, -2 * amount * 1.7, atol=1e-4)

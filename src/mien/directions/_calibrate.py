@@ -20,7 +20,7 @@ from mien.directions.contract import Decodes, Labelled, Recognises
 from mien.errors import BadInput, UnknownName
 from mien.types import Attributes, Directions, Latent
 
-SIDES = ("mean", "max", "add", "remove")
+SIDES = ("both", "mean", "max", "add", "remove")
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class CalibrationOptions:
     faces: int = 32  # decoded faces a side at every length tried
     fewest: int = 8  # faces needed on either side of an attribute
     quantiles: tuple[float, float] = QUANTILES  # of absent faces -> low, of present ones -> high
-    side: str = "max"  # unit of adding and of removing: their mean, max, or one of them
+    side: str = "both"  # adding and removing have units of their own, or one for both
     levels: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # see `levels_of`
-    clear: float = 0.9  # levels stay in [1 - clear, clear]; going on costs identity
+    clear: float = 0.85  # levels stay in [1 - clear, clear]; going on costs identity
     furthest: float = 8.0  # longest length tried, in gaps between the sides' mean coordinates
     tolerance: float = 0.02  # probability at which a level counts as reached
     batch: int = 64  # faces decoded at once
@@ -62,10 +62,10 @@ def calibrate(
     presence 0 and 1 stand for, by default the 0.1 % quantile of absent and
     the 99.9 % quantile of present faces. unit: the latent length along f at which the
     recogniser's mean probability over decoded absent faces reaches the level of
-    present ones, and the other way round (`side`); levels are those of decoded
-    faces, or options.levels measured on photos, kept within [1 - clear, clear]. What was reached is in
-    provenance["calibration"]. Raises BadInput naming an attribute with too few
-    faces, UnknownName for one the recogniser does not know.
+    present ones, unit_down the other way round (`side`); levels are those of decoded
+    faces, or options.levels measured on photos, kept within [1 - clear, clear].
+    What was reached is in provenance["calibration"]. Raises BadInput naming an
+    attribute with too few faces, UnknownName for one the recogniser does not know.
     """
     directions.check_latent(latent)
     see = _Eye(space, recogniser, options.batch)
@@ -84,6 +84,7 @@ def calibrate(
         low=low.astype(np.float32),
         high=high.astype(np.float32),
         unit=np.array([note["unit"] for note in notes.values()], np.float32),
+        unit_down=np.array([note["unit_down"] for note in notes.values()], np.float32),
         provenance={**directions.provenance, "calibration": notes},
     )
 
@@ -141,14 +142,21 @@ def _measure(
     low, high = max(low, 1 - options.clear), min(high, options.clear)
     add = _reach(see, sides[0], (name, vector, 1.0), (start[0], high), gap, options)
     remove = _reach(see, sides[1], (name, vector, -1.0), (start[1], low), gap, options)
-    pick = {"add": add.length, "remove": remove.length, "max": max(add.length, remove.length)}
-    unit = pick.get(options.side, (add.length + remove.length) / 2)
+    up, down = _units(add.length, remove.length, options.side)
     return {
-        "unit": unit,
+        "unit": up, "unit_down": down,
         "add": add.length, "add_from": start[0], "add_to": add.level, "add_reached": add.reached,
         "remove": remove.length, "remove_from": start[1], "remove_to": remove.level,
         "remove_reached": remove.reached,
     }  # fmt: skip
+
+
+def _units(add: float, remove: float, side: str) -> tuple[float, float]:
+    """(unit, unit_down) of the lengths that adding and removing took."""
+    if side == "both":
+        return add, remove
+    one = {"add": add, "remove": remove, "max": max(add, remove), "mean": (add + remove) / 2}[side]
+    return one, one
 
 
 def _reach(

@@ -25,8 +25,8 @@ def edit(
 ) -> Latent:
     """Latents moved by `amounts` (attribute -> units, or float [N] for one amount a face).
 
-    An amount of 1 moves the coordinate w @ f of its attribute by `unit`. The
-    directions of the attributes in `hold` are projected out (closed-form least
+    An amount of 1 moves the coordinate w @ f of its attribute by `unit`, -1 by `unit_down`
+    back. The directions of the attributes in `hold` are projected out (closed-form least
     squares, any number; Shen et al., "Interpreting the Latent Space of GANs for
     Semantic Face Editing", CVPR 2020, section 3.3), so their coordinates stay; what is left is
     lengthened so that the edited coordinate still moves by its full amount, at
@@ -64,10 +64,17 @@ def _movement(
         column = directions.index(name)
         if name in hold:
             raise BadInput(f"{name} is both edited and held; drop one of the two")
-        lengths = _per_face(name, amount, count) * float(directions.unit[column])
+        lengths = _lengths(_per_face(name, amount, count), directions, column)
         if lengths.any():
             total += np.outer(lengths, _conditioned(directions, column, held, hold))
     return total
+
+
+def _lengths(amounts: np.ndarray, directions: Directions, column: int) -> np.ndarray:
+    """float64 [N]: the latent lengths that amounts [N] move, negative ones by `unit_down`."""
+    up = float(directions.unit[column])
+    down = up if directions.unit_down is None else float(directions.unit_down[column])
+    return np.asarray(amounts * np.where(amounts < 0, down, up))
 
 
 def _conditioned(

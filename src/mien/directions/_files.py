@@ -26,6 +26,8 @@ def save_directions(folder: Path, directions: Directions) -> None:
     made of plain JSON values.
     """
     tensors = {key: getattr(directions, key) for key in ("vectors", *PER_ATTRIBUTE)}
+    if directions.unit_down is not None:
+        tensors["unit_down"] = directions.unit_down
     if isinstance(directions, BoundedDirections) and directions.distribution is not None:
         tensors |= _pack(directions.distribution)
     card = _card(Path(folder).name, directions)
@@ -80,6 +82,7 @@ def _unpack(tensors: dict[str, np.ndarray], card: dict[str, Any]) -> Directions:
         model=card["model"],
         orthonormal=card["orthonormal"],
         provenance=card["provenance"],
+        unit_down=tensors.get("unit_down"),
     )
     if "distribution.mean" not in tensors:
         return directions

@@ -38,7 +38,7 @@ class Wish:
     @property
     def weights(self) -> dict[str, float]:
         """The preferences a query is made with: those given, and the adjusted attributes'."""
-        return {name: STRESS for name in self.adjust} | dict(self.prefer)
+        return dict.fromkeys(self.adjust, STRESS) | dict(self.prefer)
 
 
 def open_gallery(folder: Path | None = None) -> Gallery:
