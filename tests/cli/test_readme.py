@@ -40,8 +40,11 @@ def test_the_library_code_of_the_readme_runs(
 def test_commands_of_the_documentation_exist(line: str) -> None:
     words = shlex.split(line, comments=True)[1:]
     command = typer.main.get_command(app)
+    root = {name for parameter in command.params for name in parameter.opts}
+    while words and words[0] in root:
+        del words[:2]
     while words and words[0] in getattr(command, "commands", {}):
         command = command.commands[words.pop(0)]
-    known = {name for parameter in command.params for name in parameter.opts}
+    known = {name for parameter in command.params for name in parameter.opts} | root
     used = [word for word in words if word.startswith("-") and not word.lstrip("-").isdigit()]
     assert [word for word in used if word not in known] == []
