@@ -45,6 +45,6 @@ def test_commands_of_the_documentation_exist(line: str) -> None:
         del words[:2]
     while words and words[0] in getattr(command, "commands", {}):
         command = command.commands[words.pop(0)]
-    known = {name for parameter in command.params for name in parameter.opts} | root
+    known = root | {name for p in command.params for name in (*p.opts, *p.secondary_opts)}
     used = [word for word in words if word.startswith("-") and not word.lstrip("-").isdigit()]
     assert [word for word in used if word not in known] == []
