@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,15 @@ def test_set_reaches_the_wanted_presence() -> None:
     assert edited.amounts == {"Smiling": pytest.approx(0.6)}
     assert (left, right) == (pytest.approx(0.8), pytest.approx(0.2))
     assert Recogniser().probabilities(edited.face[None])[0, 0] == pytest.approx(0.9)
+
+
+def test_set_goes_no_further_than_is_needed_and_move_in_full() -> None:
+    # a unit of 8 overshoots: latent -0.4 + share * 0.7 * 8 shows presence 1 from a quarter on
+    far = replace(_directions(), unit=np.array([8, 8], np.float32))
+    recipe = Recipe("toy", "toy", set={"Smiling": 1.0}, move={"Male": 0.05})
+    edited = edit_photo(_portrait(-0.4, 0.2), Space(), far, Recogniser(), recipe)
+    assert edited.amounts == {"Smiling": pytest.approx(0.7 / 4), "Male": pytest.approx(0.05)}
+    assert edited.face[0, 0, -1] == pytest.approx(0.2 + 0.05 * 8)
 
 
 def test_move_adds_units_whatever_is_seen() -> None:

@@ -19,6 +19,10 @@ if TYPE_CHECKING:  # importing torch costs seconds; whoever calls has opened the
     from mien.recognise.recogniser import Recogniser
 
 
+SHARES = np.array([0.25, 0.5, 0.75, 1.0])  # of the way to a wanted presence
+NEAR = 0.1  # of a wanted presence: seen
+
+
 @dataclass(frozen=True)
 class EditedPhoto:
     """An edited photo and what led to it.
@@ -49,7 +53,9 @@ def edit_photo(
     """Edit the face of a portrait and put it back into its photo.
 
     Presences are turned into amounts against the recogniser's probabilities of
-    the reconstruction, not of the photo, because the edit starts from there.
+    the reconstruction, not of the photo, because the edit starts from there; of
+    that way only as many quarters are gone as the recogniser needs to see the
+    wanted presences within 0.1, since every further step costs identity.
     The models are the ones given; those that the recipe names are not opened.
     Raises UnknownName for an attribute that the directions or the recogniser
     lack, SpaceMismatch for directions of another space.
@@ -60,10 +66,32 @@ def edit_photo(
     reconstruction = space.decode(latent)
     probabilities = recogniser.probabilities(reconstruction)[0]
     present = {n: float(p) for n, p in zip(recogniser.names, probabilities, strict=True)}
-    amounts = recipe.amounts(present)
+    models = (space, directions, recogniser)
+    amounts = _needed(latent, models, recipe, recipe.amounts(present))
     edited = space.decode(edit(latent, directions, amounts, recipe.hold))
     photo = paste(portrait.photo, portrait.face, edited[0], reconstruction[0])
     return EditedPhoto(photo, edited[0], reconstruction[0], latent, amounts, present)
+
+
+def _needed(
+    latent: Latent,
+    models: tuple[Space, Directions, Recogniser],
+    recipe: Recipe,
+    amounts: Mapping[str, float],
+) -> dict[str, float]:
+    """The amounts, those of `recipe.set` times the smallest share that shows what is wanted."""
+    if not recipe.set:
+        return dict(amounts)
+    space, directions, recogniser = models
+    scaled = {n: a * (SHARES if n in recipe.set else 1.0) for n, a in amounts.items()}
+    repeated = latent.with_values(np.repeat(latent.values, len(SHARES), axis=0))
+    tried = {n: np.broadcast_to(a, SHARES.shape) for n, a in scaled.items()}
+    faces = space.decode(edit(repeated, directions, tried, recipe.hold))
+    columns = [recogniser.names.index(name) for name in recipe.set]
+    gaps = recogniser.probabilities(faces)[:, columns] - np.array(list(recipe.set.values()))
+    shown = np.flatnonzero((np.abs(gaps) <= NEAR).all(axis=1))
+    share = int(shown[0]) if len(shown) else -1
+    return {name: float(values[share]) for name, values in tried.items()}
 
 
 def edit_strip(
