@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from mien.search.find import Wish
     from mien.types import Directions
 
-EDITS = ("Smiling=0", "Eyeglasses=1", "Blond_Hair=1", "Bangs=1", "Young=0", "Heavy_Makeup=1")
+EDITS = (
+    "Black_Hair=1", "Blond_Hair=0.5", "Wearing_Lipstick=1", "Bangs=1", "Heavy_Makeup=1",
+    "Eyeglasses=1",
+)  # fmt: skip
 STRIPS = ("Smiling", "Eyeglasses", "Young")
 AMOUNTS = (-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5)
 SEEN = 12  # attributes listed
