@@ -25,6 +25,8 @@ SIDES = ("both", "mean", "max", "add", "remove")
 
 @dataclass(frozen=True)
 class CalibrationOptions:
+    """What calibration measures, and how finely."""
+
     faces: int = 32  # decoded faces a side at every length tried
     fewest: int = 8  # faces needed on either side of an attribute
     quantiles: tuple[float, float] = QUANTILES  # of absent faces -> low, of present ones -> high

@@ -21,6 +21,8 @@ from mien.types import Directions
 
 @dataclass(frozen=True)
 class Options:
+    """Options of the mean difference."""
+
     balance: tuple[str, ...] = ()  # attributes over whose strata the difference is averaged
     fewest: int = 10  # faces needed on either side of an attribute
     skip_rare: bool = False  # leave attributes with fewer out instead of refusing

@@ -44,6 +44,8 @@ CHOICES = {
 
 @dataclass(frozen=True)
 class Options:
+    """Options of Algorithm 2; defaults that differ from the paper say so."""
+
     initialise: str = "mean_difference"  # or "xavier" (uniform), "normal"
     normal_scale: float = 0.1  # standard deviation of "normal"
     loss: str = "mean"  # of the hinge over the faces; the paper has "sum"

@@ -37,6 +37,8 @@ from mien.types import Directions
 
 @dataclass(frozen=True)
 class Options:
+    """Options of the discriminant."""
+
     shrinkage: float = 0.3  # 0 = Fisher's discriminant, 1 = no whitening
     joint: bool = False  # regress latents on all labels at once
     label_ridge: float = 0.01  # of the joint regression, on standardised labels
