@@ -22,6 +22,7 @@ from mien.faces.align import aligned_face
 from mien.faces.celeba import read_celeba
 from mien.faces.read import read_photo
 from mien.generators import open_space
+from mien.runtime.precision import precision
 from mien.search.build import BuildOptions, build_gallery
 from mien.search.exact import search
 from mien.search.gallery import Gallery
@@ -51,9 +52,13 @@ def main(root: Path, count: int) -> None:
         gallery = Path(folder) / "gallery"
         options = BuildOptions(root=root, aligned=True)
         built = count / seconds(lambda: build_gallery(gallery, data.paths, space, options))
+        with precision("bf16"):
+            other = Path(folder) / "bf16"
+            half = count / seconds(lambda: build_gallery(other, data.paths, space, options))
         alone = 200 / seconds(lambda: [read_photo(path) for path in data.paths[:200]])
         single = 200 / seconds(loop)
         print(f"build_gallery      {built:7.0f} photos/s   1.00")
+        print(f"the same in bf16   {half:7.0f} photos/s   {half / built:.2f}")
         print(f"one photo a time   {single:7.0f} photos/s   {single / built:.2f}")
         print(f"decoding, 1 core   {alone:7.0f} photos/s   {alone / built:.2f}")
         time_search(Gallery.open(gallery))
