@@ -70,7 +70,7 @@ def mien(
     ctx: typer.Context,
     precision: Annotated[
         str,
-        typer.Option("--precision", help="fp32, or bf16: 3 times faster on CPUs with AMX."),
+        typer.Option("--precision", help="fp32, or bf16: faster on CPUs with AMX."),
     ] = "fp32",
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")

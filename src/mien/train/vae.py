@@ -36,13 +36,13 @@ class Recipe:
     """Options of one VAE training."""
 
     shape: Architecture = field(default_factory=Architecture)
-    half_epochs: float = 4.0  # at half size: three times as many photos a second
+    half_epochs: float = 4.0  # at half size, where a step costs less
     full_epochs: float = 4.5
     batch: int = 32
     rate: float = 1.2e-3  # AdamW peak, cosine decay to a fiftieth
     feature: float = 0.06  # weight of the deep-feature distance
     window: int = 96  # px, random square in which features are compared at full size
-    kl: float = 3e-5  # a nat; 1e-4 switches off a third of the dimensions
+    kl: float = 3e-5  # weight of a nat: small, so that latents keep detail
     warm: int = 300  # steps until rate and kl reach their values
     average: float = 0.997  # of the weights, a step
     seed: int = 0
