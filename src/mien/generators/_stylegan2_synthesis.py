@@ -1,0 +1,200 @@
+"""StyleGAN2's synthesis network: w+ latents to faces."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import nn
+
+from mien.errors import BadInput
+from mien.generators.layers.equalised import GAIN, Conv, activate
+from mien.generators.layers.modulated import Modulated
+from mien.generators.layers.resample import TAPS, Filter
+
+HALF = math.sqrt(0.5)  # gain of either branch of a residual sum
+FORMS = ("skip", "resnet", "orig")  # the paper's figure 7: skips of pictures, of features, none
+
+Noise = str | Sequence[torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Sizes of generator and discriminator; saved in the card, rebuilds them."""
+
+    size: int = 64  # px, a power of two from 8
+    latent: int = 512  # D, of z and w
+    layers: int = 8  # of the mapping
+    base: int = 32768  # channels at resolution r are min(base // r, most)
+    most: int = 512
+    widths: tuple[int, ...] | None = None  # channels at 4, 8, ... size where that rule fails
+    form: str = "skip"  # of the generator
+    labels: int = 0  # classes, for conditional models
+    clamp: float | None = None  # features are cut to [-clamp, clamp] behind each convolution
+    noise: bool = True
+    taps: tuple[float, ...] = TAPS  # of the resampling filter
+    z: int | None = None  # width of z where it is not that of w
+    hidden: int | None = None  # width of the mapping where it is not that of w
+    rate: float = 0.01  # learning rate multiplier of the mapping
+
+    def __post_init__(self) -> None:
+        if self.size < 8 or self.size & (self.size - 1):
+            raise BadInput(f"size is {self.size}, expected a power of two from 8")
+        if self.form not in FORMS:
+            raise BadInput(f"form is {self.form!r}, expected one of {', '.join(FORMS)}")
+
+    @property
+    def levels(self) -> list[int]:
+        """Resolutions 4, 8, ... size."""
+        return [2**n for n in range(2, self.size.bit_length())]
+
+    @property
+    def channels(self) -> list[int]:
+        """Channels at each level."""
+        if self.widths is not None:
+            return list(self.widths)
+        return [min(self.base // level, self.most) for level in self.levels]
+
+    @property
+    def styles(self) -> int:
+        """L: rows of a w+ latent, 2 log2(size) - 2."""
+        return 2 * len(self.levels)
+
+
+class Layer(nn.Module):
+    """Modulated convolution, noise, bias, leaky rectifier."""
+
+    def __init__(
+        self, inputs: int, outputs: int, level: int, shape: Architecture, up: Filter | None
+    ) -> None:
+        super().__init__()
+        self.conv = Modulated(inputs, outputs, 3, shape.latent, up)
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.level, self.clamp = level, shape.clamp
+        self.noisy = shape.noise
+        if shape.noise:
+            self.strength = nn.Parameter(torch.zeros(()))
+            self.register_buffer("noise", torch.randn(level, level))
+            self.noise: torch.Tensor
+
+    def forward(
+        self, x: torch.Tensor, w: torch.Tensor, noise: str | torch.Tensor, gain: float = 1.0
+    ) -> torch.Tensor:
+        """Features, w [N, D] and a noise map (broadcast to [N, 1, level, level]) -> features."""
+        x = self.conv(x, w)
+        offset = self.bias[:, None, None].to(x.dtype)
+        drawn = self._map(noise, x)
+        if drawn is not None:
+            offset = offset + drawn.to(x.dtype)
+        x = x + offset if torch.is_grad_enabled() else x.add_(offset)
+        return activate(x, GAIN * gain, None if self.clamp is None else self.clamp * gain)
+
+    def _map(self, noise: str | torch.Tensor, x: torch.Tensor) -> torch.Tensor | None:
+        if not self.noisy or (isinstance(noise, str) and noise == "none"):
+            return None
+        if isinstance(noise, torch.Tensor):
+            drawn = noise
+        elif noise == "stored":
+            drawn = self.noise
+        else:
+            drawn = torch.randn(len(x), 1, self.level, self.level, device=x.device)
+        scaled: torch.Tensor = drawn * self.strength
+        return scaled
+
+
+class Colour(nn.Module):
+    """Features to a picture: a modulated 1x1 convolution without demodulation."""
+
+    def __init__(self, inputs: int, shape: Architecture) -> None:
+        super().__init__()
+        self.conv = Modulated(inputs, 3, 1, shape.latent, demodulate=False)
+        self.bias = nn.Parameter(torch.zeros(3))
+        self.clamp = shape.clamp
+
+    def forward(self, x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+        """[N, C, H, W] -> fp32 [N, 3, H, W]."""
+        picture: torch.Tensor = self.conv(x, w).float() + self.bias[:, None, None]
+        return picture if self.clamp is None else picture.clamp(-self.clamp, self.clamp)
+
+
+class Synthesis(nn.Module):
+    """w+ latents [N, L, D] to faces [N, 3, size, size], not clipped."""
+
+    def __init__(self, shape: Architecture) -> None:
+        super().__init__()
+        self.shape = shape
+        self.filter = Filter(shape.taps)
+        widths = shape.channels
+        self.constant = nn.Parameter(torch.randn(widths[0], 4, 4))
+        layers = [Layer(widths[0], widths[0], 4, shape, None)]
+        for level, (before, after) in zip(shape.levels[1:], pairwise(widths), strict=True):
+            layers += [Layer(before, after, level, shape, self.filter)]
+            layers += [Layer(after, after, level, shape, None)]
+        self.layers = nn.ModuleList(layers)
+        coloured = widths if shape.form == "skip" else widths[-1:]
+        self.colours = nn.ModuleList(Colour(width, shape) for width in coloured)
+        if shape.form == "resnet":
+            self.skips = nn.ModuleList(Conv(a, b, 1, bias=False) for a, b in pairwise(widths))
+
+    def forward(self, styles: torch.Tensor, noise: Noise = "stored") -> torch.Tensor:
+        """Faces of w+ latents.
+
+        noise: "stored" (the model's own maps), "random", "none", or one map
+        [1 or N, 1, r, r] a layer (2 log2(size) - 3 of them).
+        """
+        *_, (_, picture) = self.trace(styles, noise)
+        assert picture is not None  # the last level always has one
+        return picture
+
+    def trace(
+        self, styles: torch.Tensor, noise: Noise = "stored"
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor | None]]:
+        """Features and picture at each level, coarse to fine."""
+        maps = self._maps(noise)
+        x = self.constant.expand(len(styles), -1, -1, -1)
+        x = x.contiguous(memory_format=torch.channels_last)
+        picture = None
+        for number in range(len(self.shape.levels)):
+            x = self._level(x, styles, maps, number)
+            picture = self._picture(x, styles, picture, number)
+            yield x, picture
+
+    def _level(
+        self, x: torch.Tensor, styles: torch.Tensor, maps: Sequence[str | torch.Tensor], level: int
+    ) -> torch.Tensor:
+        if level == 0:
+            out: torch.Tensor = self.layers[0](x, styles[:, 0], maps[0])
+            return out
+        first, second = 2 * level - 1, 2 * level
+        residual = self.shape.form == "resnet"
+        aside = self._aside(x, level) if residual else None
+        x = self.layers[first](x, styles[:, first], maps[first])
+        x = self.layers[second](x, styles[:, second], maps[second], HALF if residual else 1.0)
+        return x if aside is None else x + aside
+
+    def _aside(self, x: torch.Tensor, level: int) -> torch.Tensor:
+        aside = self.filter.doubled(self.skips[level - 1](x)) * HALF
+        limit = self.shape.clamp
+        return aside if limit is None else aside.clamp(-limit * HALF, limit * HALF)
+
+    def _picture(
+        self, x: torch.Tensor, styles: torch.Tensor, before: torch.Tensor | None, level: int
+    ) -> torch.Tensor | None:
+        last = level == len(self.shape.levels) - 1
+        if self.shape.form != "skip" and not last:
+            return None
+        colour = self.colours[level if self.shape.form == "skip" else 0]
+        picture: torch.Tensor = colour(x, styles[:, 2 * level + 1])
+        return picture if before is None else picture + self.filter.doubled(before)
+
+    def _maps(self, noise: Noise) -> Sequence[str | torch.Tensor]:
+        if not isinstance(noise, str):
+            if len(noise) != len(self.layers):
+                raise BadInput(f"got {len(noise)} noise maps, this model has {len(self.layers)}")
+            return noise
+        if noise not in ("stored", "random", "none"):
+            raise BadInput(f'noise is {noise!r}, expected "stored", "random", "none" or maps')
+        return [noise] * len(self.layers)

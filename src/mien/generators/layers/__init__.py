@@ -1,0 +1,1 @@
+"""Layers that several generators share, one idea a file."""
