@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,10 +15,17 @@ from mien.types import Attributes, Directions, Latent
 
 @dataclass(frozen=True)
 class Labelled:
-    """Latents [N, ...] of one space and the attributes [N, M] of the same faces."""
+    """Latents [N, ...] of one space and the attributes [N, M] of the same faces.
+
+    scores: float [N, M], how much of each attribute a face has (a recogniser's
+    probabilities), where more than labels is known. source: the space that the
+    latents come from, for finders that read its weights or decode.
+    """
 
     latent: Latent
     attributes: Attributes
+    scores: np.ndarray | None = None
+    source: Any = None
 
     def __post_init__(self) -> None:
         if len(self.latent) != len(self.attributes.table):
@@ -25,17 +33,34 @@ class Labelled:
                 f"{len(self.latent)} latents but {len(self.attributes.table)} rows of attributes; "
                 "give one row a face"
             )
+        if self.scores is not None:
+            check_shape(self.scores, self.attributes.table.shape, "scores")
 
     def rows(self, keep: np.ndarray | slice) -> Labelled:
         """The faces `keep` (indices, mask or slice)."""
-        return Labelled(self.latent[keep], self.attributes.rows(keep))
+        scores = None if self.scores is None else self.scores[keep]
+        latent, attributes = self.latent[keep], self.attributes.rows(keep)
+        return replace(self, latent=latent, attributes=attributes, scores=scores)
+
+    def select(self, names: Sequence[str]) -> Labelled:
+        """The same faces with only the attributes `names`, in that order."""
+        columns = [self.attributes.index(name) for name in names]
+        scores = None if self.scores is None else self.scores[:, columns]
+        return replace(self, attributes=self.attributes.select(names), scores=scores)
+
+
+def unlabelled(latent: Latent, source: Any = None) -> Labelled:
+    """Latents of which no attribute is known, for finders that need none."""
+    return Labelled(latent, Attributes((), np.zeros((len(latent), 0), np.int8)), source=source)
 
 
 class Finder(Protocol):
     """A part of this room: a module with a frozen dataclass `Options` and `find`.
 
     `find` returns uncalibrated directions: low and high are quantiles of the
-    coordinates of the faces it was given, unit is high - low.
+    coordinates of the faces it was given, unit is high - low. A part that asks
+    for no labels says `LABELS = False`: it names its directions component_0,
+    component_1, ... and its unit is the one usual for the method.
     """
 
     @property
@@ -45,6 +70,23 @@ class Finder(Protocol):
 
     def find(self, data: Labelled, options: Any) -> Directions:
         """Directions of the attributes in `data`."""
+        ...
+
+
+def needs_labels(part: Any) -> bool:
+    """Whether a finder needs labelled faces (the default) or only latents or weights."""
+    return bool(getattr(part, "LABELS", True))
+
+
+class Styled(Protocol):
+    """A space whose first affine layers can be factorised."""
+
+    def style_weights(self) -> Sequence[np.ndarray]:
+        """One float32 matrix [outputs, D] for each row of a latent [L, D], in that order.
+
+        What the row is multiplied by first: the style layer that reads it, or for a
+        latent [D] the one dense layer. Scales shared by a whole layer do not matter.
+        """
         ...
 
 

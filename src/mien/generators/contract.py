@@ -33,6 +33,9 @@ class Space(Protocol):
         """
         ...
 
-    def sample(self, count: int, seed: int = 0) -> Latent:
-        """`count` latents drawn from the prior; the same seed gives the same latents."""
+    def sample(self, count: int, seed: int = 0, truncation: float = 1.0) -> Latent:
+        """`count` latents drawn from the prior; the same seed gives the same latents.
+
+        truncation: their distance from the prior's mean is multiplied by it.
+        """
         ...

@@ -154,10 +154,10 @@ class VAE:
         empty = np.zeros((0, 3, self.size, self.size), np.float32)
         return np.concatenate(parts) if parts else empty
 
-    def sample(self, count: int, seed: int = 0) -> Latent:
-        """Latents of the Gaussian fitted to the encoded train photos."""
+    def sample(self, count: int, seed: int = 0, truncation: float = 1.0) -> Latent:
+        """Latents of the Gaussian fitted to the encoded train photos, nearer to its mean at < 1."""
         mean, factor = self.prior
-        noise = np.random.default_rng(seed).standard_normal((count, len(mean)))
+        noise = np.random.default_rng(seed).standard_normal((count, len(mean))) * truncation
         return Latent((mean + noise @ factor.T).astype(np.float32), self.space, self.mark)
 
     @torch.inference_mode()
