@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
 from itertools import pairwise
 
 import torch
 from torch import nn
 
 from mien.errors import BadInput
-from mien.generators._stylegan2_synthesis import FORMS, HALF, Architecture
+from mien.generators._stylegan2_shape import Architecture, Critic
+from mien.generators._stylegan2_synthesis import HALF
 from mien.generators.layers.equalised import GAIN, Conv, Linear, activate
+from mien.generators.layers.mapping import Mapping
 from mien.generators.layers.resample import Filter
 from mien.generators.layers.statistics import append_deviation
-
-
-@dataclass(frozen=True)
-class Critic:
-    """What a discriminator has beyond the sizes in its Architecture."""
-
-    form: str = "resnet"  # "resnet", "skip" or "orig" as in the paper's figure 7
-    group: int = 4  # faces over which the deviation is taken
-    deviations: int = 1  # feature maps of deviations
-
-    def __post_init__(self) -> None:
-        if self.form not in FORMS:
-            raise BadInput(f"form is {self.form!r}, expected one of {', '.join(FORMS)}")
 
 
 class Block(nn.Module):
@@ -45,8 +34,8 @@ class Block(nn.Module):
         if self.skip is None:
             return activate(y, GAIN, self.clamp)
         limit = None if self.clamp is None else self.clamp * HALF
-        aside = self.skip(self.filter.halved(x)) * HALF
-        return activate(y, GAIN * HALF, limit) + _cut(aside, limit)
+        aside: torch.Tensor = self.skip(self.filter.halved(x)) * HALF
+        return activate(y, GAIN * HALF, limit) + aside
 
 
 class Discriminator(nn.Module):
@@ -63,15 +52,29 @@ class Discriminator(nn.Module):
             Block(before, after, shape, self.critic.form) for before, after in pairwise(widths)
         )
         self.last = Conv(widths[-1] + self.critic.deviations, widths[-1], 3)
-        self.hidden = Linear(widths[-1] * 16, widths[-1])
-        self.score = Linear(widths[-1], 1)
+        hidden = self.critic.hidden or widths[-1]
+        self.hidden = Linear(widths[-1] * 16, hidden)
+        self.mapping = _label_mapping(self.critic, widths[-1], shape)
+        scores = self.critic.mapped or widths[-1] if self.mapping else max(shape.labels, 1)
+        self.score = Linear(hidden, scores)
 
-    def forward(self, faces: torch.Tensor) -> torch.Tensor:
-        """Logits in fp32."""
-        x = append_deviation(self.features(faces), self.critic.group, self.critic.deviations)
+    def forward(self, faces: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+        """Logits in fp32; labels [N, classes] for a conditional model."""
+        x = self.features(faces)
+        if self.critic.deviations:
+            x = append_deviation(x, self.critic.group or len(x), self.critic.deviations)
         x = activate(self.last(x), GAIN, self.shape.clamp)
-        logits: torch.Tensor = self.score(activate(self.hidden(x.flatten(1))))
-        return logits
+        return self._agreement(self.score(activate(self.hidden(x.flatten(1)))), labels)
+
+    def _agreement(self, scores: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
+        if not self.shape.labels:
+            return scores
+        if labels is None:
+            raise BadInput("this model is conditional; give labels [N, classes]")
+        if self.mapping is None:
+            return (scores * labels).sum(1, keepdim=True)
+        mapped: torch.Tensor = self.mapping(None, labels)
+        return (scores * mapped).sum(1, keepdim=True) / math.sqrt(mapped.shape[1])
 
     def features(self, faces: torch.Tensor) -> torch.Tensor:
         """Faces -> [N, C, 4, 4], what the deviation is taken of."""
@@ -85,8 +88,13 @@ class Discriminator(nn.Module):
         return x
 
     def _colour(self, faces: torch.Tensor, number: int) -> torch.Tensor:
-        return activate(self.colours[number](faces), GAIN, self.shape.clamp)
+        clamp = None if number == len(self.blocks) else self.shape.clamp
+        x: torch.Tensor = self.colours[number](faces)
+        return activate(x, GAIN, clamp)
 
 
-def _cut(x: torch.Tensor, limit: float | None) -> torch.Tensor:
-    return x if limit is None else x.clamp(-limit, limit)
+def _label_mapping(critic: Critic, width: int, shape: Architecture) -> Mapping | None:
+    if not (shape.labels and critic.mapping):
+        return None
+    widths = [0, *[critic.mapped or width] * critic.mapping]
+    return Mapping(widths, shape.rate, shape.labels)

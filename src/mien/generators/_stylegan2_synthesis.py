@@ -4,64 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
 from torch import nn
 
 from mien.errors import BadInput
+from mien.generators._stylegan2_shape import Architecture
 from mien.generators.layers.equalised import GAIN, Conv, activate
 from mien.generators.layers.modulated import Modulated
-from mien.generators.layers.resample import TAPS, Filter
+from mien.generators.layers.resample import Filter
 
 HALF = math.sqrt(0.5)  # gain of either branch of a residual sum
-FORMS = ("skip", "resnet", "orig")  # the paper's figure 7: skips of pictures, of features, none
-
 Noise = str | Sequence[torch.Tensor]
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """Sizes of generator and discriminator; saved in the card, rebuilds them."""
-
-    size: int = 64  # px, a power of two from 8
-    latent: int = 512  # D, of z and w
-    layers: int = 8  # of the mapping
-    base: int = 32768  # channels at resolution r are min(base // r, most)
-    most: int = 512
-    widths: tuple[int, ...] | None = None  # channels at 4, 8, ... size where that rule fails
-    form: str = "skip"  # of the generator
-    labels: int = 0  # classes, for conditional models
-    clamp: float | None = None  # features are cut to [-clamp, clamp] behind each convolution
-    noise: bool = True
-    taps: tuple[float, ...] = TAPS  # of the resampling filter
-    z: int | None = None  # width of z where it is not that of w
-    hidden: int | None = None  # width of the mapping where it is not that of w
-    rate: float = 0.01  # learning rate multiplier of the mapping
-
-    def __post_init__(self) -> None:
-        if self.size < 8 or self.size & (self.size - 1):
-            raise BadInput(f"size is {self.size}, expected a power of two from 8")
-        if self.form not in FORMS:
-            raise BadInput(f"form is {self.form!r}, expected one of {', '.join(FORMS)}")
-
-    @property
-    def levels(self) -> list[int]:
-        """Resolutions 4, 8, ... size."""
-        return [2**n for n in range(2, self.size.bit_length())]
-
-    @property
-    def channels(self) -> list[int]:
-        """Channels at each level."""
-        if self.widths is not None:
-            return list(self.widths)
-        return [min(self.base // level, self.most) for level in self.levels]
-
-    @property
-    def styles(self) -> int:
-        """L: rows of a w+ latent, 2 log2(size) - 2."""
-        return 2 * len(self.levels)
 
 
 class Layer(nn.Module):
@@ -176,9 +131,7 @@ class Synthesis(nn.Module):
         return x if aside is None else x + aside
 
     def _aside(self, x: torch.Tensor, level: int) -> torch.Tensor:
-        aside = self.filter.doubled(self.skips[level - 1](x)) * HALF
-        limit = self.shape.clamp
-        return aside if limit is None else aside.clamp(-limit * HALF, limit * HALF)
+        return self.filter.doubled(self.skips[level - 1](x)) * HALF
 
     def _picture(
         self, x: torch.Tensor, styles: torch.Tensor, before: torch.Tensor | None, level: int

@@ -8,15 +8,13 @@ files do; modulation acts on activations (layers/modulated.py).
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import torch
 from torch import nn
 
-from mien.errors import BadInput
-from mien.generators._stylegan2_discriminator import Critic, Discriminator
-from mien.generators._stylegan2_synthesis import Architecture, Noise, Synthesis
-from mien.generators.layers.equalised import Linear, activate, normalise
+from mien.generators._stylegan2_discriminator import Discriminator
+from mien.generators._stylegan2_shape import Architecture, Critic
+from mien.generators._stylegan2_synthesis import Noise, Synthesis
+from mien.generators.layers.mapping import Mapping
 
 __all__ = [
     "Architecture",
@@ -29,36 +27,13 @@ __all__ = [
 ]
 
 
-class Mapping(nn.Module):
-    """z [N, D], and labels [N, classes] of a conditional model, to w [N, D]."""
-
-    def __init__(self, z: int, w: int, shape: Architecture) -> None:
-        super().__init__()
-        self.embed = Linear(shape.labels, w) if shape.labels else None
-        first = z + (w if shape.labels else 0)
-        widths = [first, *[shape.hidden or w] * (shape.layers - 1), w]
-        self.layers = nn.ModuleList(Linear(a, b, shape.rate) for a, b in pairwise(widths))
-
-    def forward(self, z: torch.Tensor | None, labels: torch.Tensor | None = None) -> torch.Tensor:
-        """Rows of z are normalised first."""
-        parts = [normalise(z)] if z is not None and z.shape[1] else []
-        if self.embed is not None:
-            if labels is None:
-                raise BadInput("this model is conditional; give labels [N, classes]")
-            parts.append(normalise(self.embed(labels)))
-        x = torch.cat(parts, 1)
-        for layer in self.layers:
-            x = activate(layer(x))
-        return x
-
-
 class Generator(nn.Module):
     """Mapping, synthesis and the average w that truncation pulls towards."""
 
     def __init__(self, shape: Architecture) -> None:
         super().__init__()
         self.shape = shape
-        self.mapping = Mapping(shape.latent if shape.z is None else shape.z, shape.latent, shape)
+        self.mapping = Mapping(shape.mapping, shape.rate, shape.labels, shape.joint)
         self.synthesis = Synthesis(shape)
         self.register_buffer("average", torch.zeros(shape.latent))
         self.average: torch.Tensor
@@ -81,6 +56,17 @@ class Generator(nn.Module):
         the first `layers` rows (None = all).
         """
         return self.truncate(self.spread(self.mapping(z, labels)), truncation, layers)
+
+    @torch.no_grad()
+    def estimate_average(self, count: int = 10_000, seed: int = 0) -> None:
+        """Set `average` to the mean w of `count` samples, labels drawn evenly."""
+        random = torch.Generator().manual_seed(seed)
+        z = torch.randn(count, self.shape.mapping[0], generator=random)
+        labels = None
+        if self.shape.labels:
+            drawn = torch.randint(self.shape.labels, (count,), generator=random)
+            labels = torch.eye(self.shape.labels)[drawn]
+        self.average.copy_(self.mapping(z, labels).mean(0))
 
     def spread(self, w: torch.Tensor) -> torch.Tensor:
         """w [N, D] -> w+ [N, L, D] with equal rows."""

@@ -1,0 +1,134 @@
+"""StyleGAN2's networks against numbers recorded from the originals and against the equations."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from mien.generators.stylegan2 import Architecture, Generator, mix
+from mien.published import genforce, nvidia, rosinality
+from tests.parity import fill
+from tests.published.test_stylegan2_layouts import check_round_trip
+
+PARITY = "tests/parity/stylegan2_"
+SMALL = Architecture(size=16, latent=24, layers=2, base=256, most=32)
+
+
+def fixture(name):
+    return fill.load(PARITY + name)
+
+
+def check(loaded, name, got):
+    worst, passes = loaded.check(name, got.detach().numpy())
+    assert passes, f"{name}: {worst}"
+
+
+@pytest.fixture(scope="module")
+def small():
+    torch.manual_seed(0)
+    generator = Generator(SMALL).eval()
+    for name, value in generator.named_parameters():
+        if name.endswith(("strength", "bias")):
+            torch.nn.init.normal_(value, std=0.5)
+    generator.average.normal_()
+    return generator
+
+
+@torch.no_grad()
+def test_nvidia_generator():
+    data = fixture("ada_generator")
+    module, config = data.manifest["modules"]["G"], data.manifest["config"]
+    generator = nvidia.open_generator(data.state("G"), module["args"])
+    z, psi, cutoff = torch.from_numpy(data.input("z")), config["psi"], config["cutoff"]
+    styles = generator.styles(z)
+    check(data, "ws", styles[:, 0])
+    check(data, "ws_trunc", generator.styles(z, psi)[:, 1])
+    check(data, "ws_trunc_cutoff", generator.styles(z, psi, cutoff))
+    levels = list(generator.synthesis.trace(styles))
+    check(data, "b4_x", levels[0][0])
+    check(data, "b8_x", levels[1][0])
+    check(data, "b8_img", levels[1][1])
+    check(data, "img", levels[-1][1])
+    check(data, "img_trunc", generator(z, psi, cutoff, noise="stored"))
+    check(data, "img_nonoise", generator(z, noise="none"))
+    of_rows = generator.synthesis(torch.from_numpy(data.input("wplus")))
+    check(data, "img_wplus", of_rows)
+    check(data, "img_unfused", of_rows)
+
+
+@torch.no_grad()
+def test_rosinality_generator():
+    data = fixture("rosinality_generator")
+    config = data.manifest["config"]
+    theirs = data.state("G")
+    check_round_trip(rosinality, theirs, "generator")
+    generator = rosinality.open_generator(theirs, data.input("mean_latent"))
+    z, z2 = (torch.from_numpy(data.input(name)) for name in ("z", "z2"))
+    check(data, "w", generator.mapping(z))
+    wplus = torch.from_numpy(data.input("wplus"))
+    levels = list(generator.synthesis.trace(wplus))
+    check(data, "img_wplus", levels[-1][1])
+    check(data, "feat_last", levels[-1][0])
+    check(data, "conv1_4x4", levels[0][0])
+    check(data, "rgb_4x4", levels[0][1])
+    second = generator.synthesis.layers[1]
+    check(data, "style_convs0", second.conv.style(wplus[:, 1]))
+    check(data, "convs0_8x8", second(levels[0][0], wplus[:, 1], "stored"))
+    truncated = generator.styles(z, config["psi"])
+    check(data, "lat_trunc", truncated)
+    check(data, "img_trunc", generator.synthesis(truncated))
+    mixed = mix(generator.styles(z), generator.styles(z2), config["inject"])
+    check(data, "lat_mix", mixed)
+    check(data, "img_mix", generator.synthesis(mixed))
+    maps = [layer.noise[None, None] / 2 for layer in generator.synthesis.layers]
+    check(data, "img_half_noise", generator.synthesis(generator.styles(z), maps))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("module", ["G", "Gu", "Go"])
+def test_genforce_generator(module):
+    data = fixture("sefa_generator")
+    config = data.manifest["config"]
+    generator = genforce.open_generator(data.state(module))
+    z, wp = (torch.from_numpy(data.input(name)) for name in ("z", "wp"))
+    truncated = generator.styles(z, config["psi"], config["tl"])
+    first = generator.synthesis.layers[1]
+    features, _ = next(generator.synthesis.trace(wp))
+    check(data, f"{module}.w", generator.mapping(z))
+    check(data, f"{module}.wp_trunc", truncated)
+    check(data, f"{module}.image_wp", generator.synthesis(wp))
+    check(data, f"{module}.style01", first.conv.style(wp[:, 1]))
+    check(data, f"{module}.layer1", first(features, wp[:, 1], "stored"))
+    check(data, f"{module}.image", generator.synthesis(truncated))
+
+
+def test_nvidia_discriminator():
+    data = fixture("ada_discriminator")
+    module = data.manifest["modules"]["D"]
+    discriminator = nvidia.open_discriminator(data.state("D"), module["args"])
+    faces = torch.from_numpy(data.input("img")).requires_grad_()
+    blocks = []
+    discriminator.blocks[0].register_forward_hook(lambda *call: blocks.append(call[2]))
+    logits = discriminator(faces)
+    check(data, "logits", logits)
+    check(data, "first_block", blocks[0])
+    check(data, "input_grad", torch.autograd.grad(logits.sum(), faces)[0])
+
+
+def test_rosinality_discriminator():
+    data = fixture("rosinality_discriminator")
+    theirs = data.state("D")
+    check_round_trip(rosinality, theirs, "discriminator")
+    discriminator = rosinality.open_discriminator(theirs)
+    faces = torch.from_numpy(data.input("img")).requires_grad_()
+    real, fake = discriminator(faces), discriminator(torch.from_numpy(data.input("fake")))
+    slope = torch.autograd.grad(real.sum(), faces, create_graph=True)[0]
+    penalty = slope.square().sum((1, 2, 3)).mean()
+    first = discriminator.colours[0].weight
+    check(data, "logits", real)
+    check(data, "logits_fake", fake)
+    check(data, "convs_out", discriminator.features(faces))
+    check(data, "input_grad", slope)
+    check(data, "r1", penalty)
+    check(data, "r1_grad_first_conv", torch.autograd.grad(penalty, first, retain_graph=True)[0])
+    check(data, "d_logistic", F.softplus(-real).mean() + F.softplus(fake).mean())
+    check(data, "g_nonsat", F.softplus(-fake).mean())
