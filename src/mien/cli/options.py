@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_type_hints
@@ -130,6 +131,16 @@ def complete_name(incomplete: str) -> list[str]:
     from mien.faces.celeba import NAMES
 
     return [name for name in NAMES if name.startswith(incomplete)]
+
+
+@contextmanager
+def bulk(ctx: typer.Context) -> Iterator[None]:
+    """Run networks as --precision says for whole folders of photos: auto is the fastest."""
+    from mien.runtime.precision import AUTO, fastest, precision
+
+    asked = ctx.find_root().params.get("precision", AUTO)
+    with precision(fastest() if asked == AUTO else asked):
+        yield
 
 
 def complete_pair(incomplete: str) -> list[str]:
