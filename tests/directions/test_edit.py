@@ -106,8 +106,11 @@ def test_dependent_conditions_are_named():
     faces = latent(np.zeros((1, SIZE)))
     with pytest.raises(BadInput, match="nothing of C is left when holding A, B"):
         edit(faces, found, {"C": 1}, ["A", "B"])
-    moved = change(faces, edit(faces, found, {"A": 1}, ["B", "D"]), found)  # held twice over
-    np.testing.assert_allclose(moved[0], [1, 0, np.sqrt(0.5), 0], atol=1e-6)
+    with pytest.raises(BadInput, match=r"cannot hold B, D.*depend linearly on one another"):
+        edit(faces, found, {"A": 1}, ["B", "D"])
+    plane = directions(np.random.default_rng(0).normal(size=(2, 4)))
+    with pytest.raises(BadInput, match=r"cannot hold A, B, C: .* depend linearly"):
+        edit(latent(np.zeros((1, 2))), plane, {"D": 1}, ["A", "B", "C"])
 
 
 @pytest.mark.parametrize(

@@ -36,3 +36,14 @@ def correlated(count: int = 3000, size: int = 6, seed: int = 0) -> Labelled:
     values[:, 0] += 2 * first
     values[:, 1] += 2 * second
     return labelled(values, np.stack([first, second], axis=1))
+
+
+class Affine:
+    """A space with one style layer of random weights for each row of a latent."""
+
+    def __init__(self, size: int, rows: int = 1, outputs: int = 12) -> None:
+        generator = np.random.default_rng(0)
+        self.weights = generator.normal(size=(rows, outputs, size)).astype(np.float32)
+
+    def style_weights(self) -> list[np.ndarray]:
+        return list(self.weights)

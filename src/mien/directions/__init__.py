@@ -5,17 +5,22 @@ this door gives what every caller needs. Importing it costs NumPy only.
 """
 
 from mien.directions._calibrate import CalibrationOptions, calibrate, levels_of
+from mien.directions._condition import condition
 from mien.directions._distribution import bounded, fit_distribution
-from mien.directions._edit import edit
+from mien.directions._edit import amounts_to, edit
 from mien.directions._files import open_directions, save_directions
+from mien.directions._rows import over_rows
 
 __all__ = [
     "CalibrationOptions",
+    "amounts_to",
     "bounded",
     "calibrate",
+    "condition",
     "edit",
     "fit_distribution",
     "levels_of",
     "open_directions",
+    "over_rows",
     "save_directions",
 ]

@@ -7,21 +7,22 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mien.checks import check_shape
+from mien.directions._condition import Conditioned, layer_mask
 from mien.directions._distribution import shrink_movement, with_radius
 from mien.directions.contract import BoundedDirections, Distribution
 from mien.errors import BadInput
 from mien.types import Directions, Latent
 
-LEAST = 1e-3  # a projected direction shorter than this is rounding, not direction
-LONGEST = 2.0  # units of latent length that an amount of 1 may cost when attributes are held
+Amounts = Mapping[str, float | np.ndarray]  # one number, or float [N] for one a face
 
 
 def edit(
     latent: Latent,
     directions: Directions,
-    amounts: Mapping[str, float | np.ndarray],
+    amounts: Amounts,
     hold: Sequence[str] = (),
     limit: bool | float | Distribution | None = None,
+    layers: str = "all",
 ) -> Latent:
     """Latents moved by `amounts` (attribute -> units, or float [N] for one amount a face).
 
@@ -31,17 +32,17 @@ def edit(
     Semantic Face Editing", CVPR 2020, section 3.3), so their coordinates stay; what is left is
     lengthened so that the edited coordinate still moves by its full amount, at
     most to twice the latent length. Movements add up: editing two attributes
-    at once equals editing them one after the other.
+    at once equals editing them one after the other. `amounts_to` gives the amounts that
+    end at a distance from the hyperplane.
 
     limit: None keeps the faces within the distribution the directions carry, if
     they carry one; True insists on it; False does not limit; a number is
     another Mahalanobis radius; a Distribution is used as it is. A movement that
-    would leave it is shortened to end on its radius. Raises BadInput,
-    UnknownName or SpaceMismatch.
+    would leave it is shortened to end on its radius. layers: rows of latents
+    [N, L, D] that may change, as in "0-3,5"; each moves as it would with all of
+    them. Raises BadInput, UnknownName or SpaceMismatch.
     """
-    directions.check_latent(latent)
-    check_shape(latent.flat, (None, len(directions.vectors)), "latent")
-    movement = _movement(len(latent), directions, amounts, hold)
+    movement = _movement(latent, directions, amounts, hold, layers)
     if not movement.any():
         return latent
     bound = _bound(directions, limit)
@@ -51,58 +52,70 @@ def edit(
     return latent.with_values(flat + movement)
 
 
-def _movement(
-    count: int,
+def amounts_to(
+    latent: Latent,
     directions: Directions,
-    amounts: Mapping[str, float | np.ndarray],
-    hold: Sequence[str],
+    distances: Amounts,
+    hold: Sequence[str] = (),
+    layers: str = "all",
+) -> dict[str, np.ndarray]:
+    """attribute -> amounts [N] after which every face lies at a distance from its hyperplane.
+
+    distances: attribute -> signed latent length (or [N]), w @ f + bias, positive on the side that
+    has the attribute; so 0 is the boundary. Unlike a relative amount, which moves
+    all faces alike, this ends at the same place whatever the face. Several distances
+    are reached together, by one linear system. Errors as in `edit`; BadInput also
+    when two of the directions cannot be told apart.
+    """
+    conditioned = _conditioned(latent, directions, hold, layers)
+    names = list(distances)
+    columns = [directions.index(name) for name in names]
+    wanted = [_per_face(name, distances[name], len(latent)) for name in names]
+    if not names:
+        return {}
+    steps = np.stack([conditioned.movement(name) for name in names], axis=1)
+    vectors = directions.vectors[:, columns].astype(np.float64)
+    here = latent.flat.astype(np.float64) @ vectors + directions.bias[columns]
+    effect = vectors.T @ steps  # [distance, movement]
+    if np.linalg.cond(effect) > 1e8:
+        raise BadInput(
+            f"{', '.join(names)} cannot be moved independently; give distances to fewer of them"
+        )
+    lengths = np.linalg.solve(effect, (np.stack(wanted, axis=1) - here).T)
+    return {
+        name: row / _units(row, directions, column)
+        for name, row, column in zip(names, lengths, columns, strict=True)
+    }
+
+
+def _movement(
+    latent: Latent, directions: Directions, amounts: Amounts, hold: Sequence[str], layers: str
 ) -> np.ndarray:
     """float64 [N, D]: the sum over attributes of amount * unit * direction."""
-    held = _span(directions.vectors[:, [directions.index(name) for name in hold]])
-    total = np.zeros((count, len(directions.vectors)))
+    conditioned = _conditioned(latent, directions, hold, layers)
+    total = np.zeros((len(latent), len(directions.vectors)))
     for name, amount in amounts.items():
         column = directions.index(name)
-        if name in hold:
-            raise BadInput(f"{name} is both edited and held; drop one of the two")
-        lengths = _lengths(_per_face(name, amount, count), directions, column)
-        if lengths.any():
-            total += np.outer(lengths, _conditioned(directions, column, held, hold))
+        values = _per_face(name, amount, len(latent))
+        if values.any():
+            lengths = values * _units(values, directions, column)
+            total += np.outer(lengths, conditioned.movement(name))
     return total
 
 
-def _lengths(amounts: np.ndarray, directions: Directions, column: int) -> np.ndarray:
-    """float64 [N]: the latent lengths that amounts [N] move, negative ones by `unit_down`."""
+def _conditioned(
+    latent: Latent, directions: Directions, hold: Sequence[str], layers: str
+) -> Conditioned:
+    directions.check_latent(latent)
+    check_shape(latent.flat, (None, len(directions.vectors)), "latent")
+    return Conditioned(directions, hold, layer_mask(latent, layers))
+
+
+def _units(amounts: np.ndarray, directions: Directions, column: int) -> np.ndarray:
+    """float64 [N]: the latent length of an amount of 1, for negative amounts `unit_down`."""
     up = float(directions.unit[column])
     down = up if directions.unit_down is None else float(directions.unit_down[column])
-    return np.asarray(amounts * np.where(amounts < 0, down, up))
-
-
-def _conditioned(
-    directions: Directions, column: int, held: np.ndarray, hold: Sequence[str]
-) -> np.ndarray:
-    """float64 [D]: the direction without the span of the held ones, per unit of coordinate.
-
-    g = f - P f has f @ g = |g|^2, so g / |g|^2 moves the coordinate along f by
-    exactly 1; its length 1 / |g| is capped at LONGEST.
-    """
-    direction = directions.vectors[:, column].astype(np.float64)
-    if held.shape[1] == 0:
-        return direction
-    left = direction - held @ (held.T @ direction)
-    left -= held @ (held.T @ left)  # once more: the first pass leaves rounding along the span
-    length = float(np.linalg.norm(left))
-    if length < LEAST:
-        raise BadInput(
-            f"nothing of {directions.names[column]} is left when holding {', '.join(hold)}; "
-            "hold fewer attributes"
-        )
-    return left / length * min(1 / length, LONGEST)
-
-
-def _span(vectors: np.ndarray) -> np.ndarray:
-    """float64 [D, K]: an orthonormal basis of the columns' span, dependent columns or not."""
-    left, spread, _ = np.linalg.svd(vectors.astype(np.float64), full_matrices=False)
-    return np.asarray(left[:, spread > LEAST])
+    return np.where(amounts < 0, down, up)
 
 
 def _per_face(name: str, amount: float | np.ndarray, count: int) -> np.ndarray:

@@ -30,11 +30,11 @@ def nearest_orthogonal(vectors: np.ndarray, names: tuple[str, ...] | None = None
         raise BadInput(f"the direction of {zero} has length 0; lower l1 or leave it out")
     left, spread, right = np.linalg.svd(wide / lengths, full_matrices=False)
     if spread.size and spread[-1] < 1e-7:
-        raise BadInput(_dependence(right[-1], names))
+        raise BadInput(dependence(right[-1], names))
     return np.asarray((left @ right) * lengths)
 
 
-def _dependence(combination: np.ndarray, names: tuple[str, ...]) -> str:
+def dependence(combination: np.ndarray, names: tuple[str, ...]) -> str:
     """One sentence on the columns that cancel in a null combination [M]."""
     size = np.abs(combination)
     involved = [names[i] for i in np.argsort(-size) if size[i] > 0.1 * size.max()]
