@@ -181,7 +181,7 @@ PYTHON = ("builtins", "__builtin__")  # 3 and 2
 NUMPY = ("numpy.core", "numpy._core")  # before and since NumPy 2
 BUILDERS: dict[str, Builder] = {
     **{kind: _record(kind) for kind in RECORDS},
-    **{f"torch.{kind}Storage": _only_named for kind in NUMBERS},
+    **{f"torch.{kind}{what}": _only_named for kind in NUMBERS for what in ("Storage", "Tensor")},
     **{f"torch.{kind}": _only_named for kind in DTYPES},
     **dict.fromkeys(UNTYPED, _only_named),
     **{f"{module}.set": _set for module in PYTHON},

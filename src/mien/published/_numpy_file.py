@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import io
+import ast
 import math
+import re
+import struct
 import zipfile
 import zlib
 from typing import Any
 
 import numpy as np
-from numpy.lib import format as npy
 
+from mien.published._names import whole
 from mien.published._stream import Stream
 from mien.published._torch_zip import packed, stored
 from mien.published._values import SIMPLE, Array, Refused, printable
 
 MAGIC = b"\x93NUMPY"
+START = {b"\1\0": struct.Struct("<H"), b"\2\0": struct.Struct("<I"), b"\3\0": struct.Struct("<I")}
 LONGEST_HEADER = 10_000
 DEFLATE = 1032  # the most that deflate can shrink
 LARGEST = 1 << 30  # bytes of a compressed member, unpacked
@@ -27,14 +30,27 @@ def read_npy(data: memoryview | bytes) -> Array:
     Refused for Python objects, for anything but plain numbers, and when the
     header declares other than the bytes that follow it.
     """
-    head = io.BytesIO(data[: LONGEST_HEADER + 16])
+    start = bytes(data[:12])
+    packed_length = START.get(start[6:8])
+    if not start.startswith(MAGIC) or packed_length is None or len(start) < 12:
+        raise Refused("has no readable NumPy header")
+    (length,) = packed_length.unpack_from(start, len(MAGIC) + 2)
+    begin = len(MAGIC) + 2 + packed_length.size
     try:
-        version = npy.read_magic(head)
-        read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[version]
-        shape, fortran, dtype = read(head, max_header_size=LONGEST_HEADER)
-    except (ValueError, KeyError) as error:
+        head = _header(bytes(data[begin : begin + min(length, LONGEST_HEADER)]))
+        dtype = np.dtype(head["descr"])
+        shape, fortran = whole(head["shape"]), bool(head["fortran_order"])
+    except (ValueError, TypeError, KeyError, SyntaxError, RecursionError) as error:
         raise Refused(f"has no readable NumPy header ({printable(error)})") from None
-    return _array(shape, fortran, dtype, data[head.tell() :])
+    return _array(shape, fortran, dtype, data[begin + length :])
+
+
+def _header(text: bytes) -> dict[str, Any]:
+    """A dictionary of literals; Python 2 wrote shapes as (1L, 512L)."""
+    found = ast.literal_eval(re.sub(r"(\d)L\b", r"\1", text.decode("latin-1").strip()))
+    if not isinstance(found, dict):
+        raise ValueError("it is no dictionary")
+    return found
 
 
 def _array(

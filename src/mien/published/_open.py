@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mien.errors import BadInput, BadModel
+from mien.errors import BadInput, BadModel, MienError
 from mien.published import _numpy_file
 from mien.published._pickle import DAMAGE, read_pickle
 from mien.published._stream import Stream, open_stream
@@ -45,6 +45,8 @@ def refusals(path: Path) -> Iterator[None]:
         yield
     except Refused as error:
         raise BadModel(f"{path} {error}") from error
+    except MienError:  # a sentence already
+        raise
     except (*DAMAGE, struct.error) as error:
         raise BadModel(f"{path} is damaged: {printable(error)}; fetch it again") from error
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from mien.published._values import LEAVES, Leaf, Record, Refused, printable
+from mien.published._values import LEAVES, Array, Leaf, Record, Refused, printable
 
-MOST_NODES, DEEPEST = 200_000, 32
+MOST_NODES, DEEPEST = 20_000, 32
 SLACK, FACTOR = 1 << 26, 4  # bytes of all arrays: the slack, and so many times the file
 MOST_PLAIN, LONGEST_TEXT = 5_000, 1_000
 
@@ -53,7 +53,8 @@ def _items(value: Any) -> Iterator[tuple[Any, Any]]:
 def _pairs(value: Any) -> Iterator[tuple[Any, Any]]:
     for pair in value if isinstance(value, list) else ():
         if isinstance(pair, tuple | list) and len(pair) == 2:
-            yield pair[0], pair[1]
+            name, held = pair
+            yield name, Array(np.array(held, np.float32)) if isinstance(held, float) else held
 
 
 def arrays(leaves: Mapping[str, Leaf], size: int) -> dict[str, np.ndarray]:
