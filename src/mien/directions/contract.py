@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -13,19 +13,25 @@ from mien.errors import BadInput
 from mien.types import Attributes, Directions, Latent
 
 
+def _quiet(done: int, total: int, text: str) -> None:
+    """Tell nobody how far a finder is."""
+
+
 @dataclass(frozen=True)
 class Labelled:
     """Latents [N, ...] of one space and the attributes [N, M] of the same faces.
 
     scores: float [N, M], how much of each attribute a face has (a recogniser's
     probabilities), where more than labels is known. source: the space that the
-    latents come from, for finders that read its weights or decode.
+    latents come from, for finders that read its weights or decode. tell(done,
+    total, text) is called by finders that take long.
     """
 
     latent: Latent
     attributes: Attributes
     scores: np.ndarray | None = None
     source: Any = None
+    tell: Callable[[int, int, str], None] = _quiet
 
     def __post_init__(self) -> None:
         if len(self.latent) != len(self.attributes.table):

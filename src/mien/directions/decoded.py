@@ -6,21 +6,23 @@ the movement d of every attribute is learned so that decoded faces show it while
 all else stays, with gradients through decoder and recogniser (Goetschalckx et
 al., "GANalyze", ICCV 2019; Jahanian et al., "On the steerability of generative
 adversarial networks", ICLR 2020). With s = 1 for a face lacking the attribute
-m, s = -1 for one having it, and l the recogniser's logits:
+m, s = -1 for one having it, and l the recogniser's logits, the cost
 
-    softplus(margin - s l_m(G(z + s d)))                 the attribute changes
-    + others * mean_{j != m} huber(l_j(G(z + s d)) - l_j(G(z)))
-    + pixels * |G(z + s d) - G(z)|^2 at half size         the picture stays
-    + spread * d^T C^-1 d                                 d stays in distribution
+    others * mean_{j != m} huber(l_j(G(z + s d)) - l_j(G(z)))
+    + pixels * |G(z + s d) - G(z)|^2 at half size
+    + spread * d^T C^-1 d
 
-C is the covariance of the latents. One movement serves all faces, so there is
-no room for the tricks by which one picture is made to fool one network.
+is least subject to s l_m(G(z + s d)) > 0 for a share `wanted` of the faces:
+softplus(margin - s l_m) is added with a weight that grows while the share is
+too small. C is the covariance of the latents; d has one length for adding and
+one for removing. One movement serves all faces, so there is no room for the
+tricks by which one picture is made to fool one network.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
     from mien.recognise.recogniser import Recogniser
 
 WARM = 20  # steps until the rate reaches its value
+DUAL = 0.1  # how fast the weight of a change follows the share that is missing
+HEAVIEST = 20.0  # weight of a change at most, for attributes that no movement gives
 HUBER = 2.0  # logits beyond which a changed attribute costs linearly
 
 
@@ -51,7 +55,8 @@ class Options:
     steps: int = 900
     batch: int = 32  # movements tried a step
     rate: float = 0.06  # of Adam, in standard deviations of the latents
-    margin: float = 2.0  # logit wanted of a moved face; 2 is a probability of 0.88
+    wanted: float = 0.93  # share of moved faces that the recogniser should agree with
+    margin: float = 2.0  # logit up to which a moved face is pushed; 2 is a probability of 0.88
     others: float = 1.0  # weight of the other attributes' change
     pixels: float = 20.0  # weight of the mean squared change of the picture, in [-1, 1]
     spread: float = 0.02  # weight of the squared Mahalanobis length
@@ -65,7 +70,7 @@ DEFAULTS = Options()
 
 
 def find(data: Labelled, options: Options = DEFAULTS) -> Directions:
-    """Learned directions; `unit` is the length of the movement learned.
+    """Learned directions; `unit` and `unit_down` are the lengths of the movements learned.
 
     data.source: the space of the latents, which must decode differentiably
     (`render`). `bias` puts the boundary midway between the means of the faces
@@ -78,12 +83,13 @@ def find(data: Labelled, options: Options = DEFAULTS) -> Directions:
     weighing = mean_difference.Options(fewest=options.fewest, skip_rare=options.skip_rare)
     start = mean_difference.find(data, weighing)
     kept = data.select(start.names)
-    moves = _Lesson(kept, start, options).learn()
+    moves, lengths = _Lesson(kept, start, options).learn()
     vectors = unit_columns(moves, start.names)
     bias = mean_difference.midway(kept.latent.flat, contrasts(kept.attributes), vectors)
     provenance = {"method": "decoded", "options": plain_options(options)}
     found = assemble(kept, vectors, bias, provenance)
-    return replace(found, unit=np.linalg.norm(moves, axis=0).astype(np.float32))
+    down, up = (lengths * np.linalg.norm(moves, axis=0)).astype(np.float32)
+    return replace(found, unit=up, unit_down=down)
 
 
 class _Lesson:
@@ -98,41 +104,52 @@ class _Lesson:
         white = start.vectors.T @ (known.axes / known.scales)  # [M, K]
         white *= options.start / np.linalg.norm(white, axis=1, keepdims=True)
         self.moves = torch.from_numpy(white.astype(np.float32)).requires_grad_()
+        self.sides = torch.zeros(2, len(white), requires_grad=True)  # log length: removing, adding
+        self.weights = np.ones((2, len(white)))  # of the changes, as `sides`
         self.random = np.random.default_rng(options.seed)
         self.queue: list[int] = []
 
-    def learn(self) -> np.ndarray:
-        """Movements float64 [D, M]."""
-        optimiser = torch.optim.Adam([self.moves], self.options.rate)
+    def learn(self) -> tuple[np.ndarray, np.ndarray]:
+        """(movements float64 [D, M], factors [2, M] of their lengths when removing and adding)."""
+        optimiser = torch.optim.Adam([self.moves, self.sides], self.options.rate)
         for step in range(self.options.steps):
             for group in optimiser.param_groups:
                 group["lr"] = self.options.rate * _pace(step, self.options.steps)
             loss = self._loss()
             optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimiser.step()
             self.data.tell(step + 1, self.options.steps, f"loss {loss.item():.3f}")
         with torch.no_grad():
-            return (self.root @ self.moves.T).double().numpy()
+            return (self.root @ self.moves.T).double().numpy(), self.sides.exp().numpy()
 
     def _loss(self) -> torch.Tensor:
         """Mean of the module's formula over one batch of movements."""
         which, signs, rows = self._draw()
+        sides = (signs > 0).astype(int)
         latents = torch.from_numpy(self.data.latent.values[rows])
-        chosen = self.moves[torch.from_numpy(which)]  # [B, K]
+        chosen = self.moves[which] * self.sides[sides, which].exp()[:, None]  # [B, K]
         sign = torch.from_numpy(signs)
         moved = latents + (sign[:, None] * chosen @ self.root.T).view(latents.shape)
         with torch.no_grad():
             plain, before = self._see(latents)
         faces, after = self._see(moved)
         place = torch.arange(len(which)), torch.from_numpy(self.columns[which])
-        changed = F.softplus(self.options.margin - sign * after[place])
+        weights = torch.from_numpy(self._weigh(sides, which, (sign * after[place] > 0).numpy()))
+        changed = weights * F.softplus(self.options.margin - sign * after[place])
         drift = F.huber_loss(after, before, reduction="none", delta=HUBER)
         drift = (drift.sum(1) - drift[place]) / max(after.shape[1] - 1, 1)
         picture = (F.avg_pool2d(faces, 2) - F.avg_pool2d(plain, 2)).square().mean((1, 2, 3))
         far = chosen.square().sum(1)
         kept = self.options.others * drift + self.options.pixels * picture
         return (changed + kept + self.options.spread * far).mean()
+
+    def _weigh(self, sides: np.ndarray, which: np.ndarray, agreed: np.ndarray) -> np.ndarray:
+        """Weights float32 [B] of the changes, after a step of dual ascent on what was agreed."""
+        step = np.exp(DUAL * (self.options.wanted - agreed))
+        np.multiply.at(self.weights, (sides, which), step)
+        np.clip(self.weights, 1 / HEAVIEST, HEAVIEST, out=self.weights)
+        return np.asarray(self.weights[sides, which], np.float32)
 
     def _see(self, latents: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(faces, their logits); the mirror image is shown as often as the face itself."""

@@ -160,6 +160,11 @@ class VAE:
         noise = np.random.default_rng(seed).standard_normal((count, len(mean))) * truncation
         return Latent((mean + noise @ factor.T).astype(np.float32), self.space, self.mark)
 
+    def render(self, values: torch.Tensor) -> torch.Tensor:
+        """Latents [N, D] -> faces [N, 3, size, size], not clipped; gradients reach the latents."""
+        faces: torch.Tensor = self.network.decoder(values)
+        return faces
+
     @torch.inference_mode()
     def _mean(self, faces: np.ndarray) -> np.ndarray:
         batch = torch.from_numpy(faces).contiguous(memory_format=torch.channels_last)
@@ -167,7 +172,7 @@ class VAE:
 
     @torch.inference_mode()
     def _face(self, values: np.ndarray) -> np.ndarray:
-        faces = self.network.decoder(torch.from_numpy(values)).clamp(-1, 1)
+        faces = self.render(torch.from_numpy(values)).clamp(-1, 1)
         return np.ascontiguousarray(faces.float().numpy())
 
 
@@ -181,4 +186,4 @@ def open_space(folder: Path) -> VAE:
         network.load_state_dict({key: torch.from_numpy(value) for key, value in tensors.items()})
     except RuntimeError as error:
         raise BadModel(f"{folder} does not hold the network its card describes") from error
-    return VAE(network, card, prior)
+    return VAE(network.requires_grad_(False), card, prior)

@@ -75,6 +75,11 @@ class Recogniser:
         calibrated = self.logits(faces, batch) * self.scale + self.shift
         return np.asarray(1 / (1 + np.exp(-calibrated)), np.float32)
 
+    def score(self, faces: torch.Tensor) -> torch.Tensor:
+        """Calibrated logits fp32 [N, M] of faces [N, 3, S, S]; gradients reach the faces."""
+        logits = self.network(faces.contiguous(memory_format=torch.channels_last)).float()
+        return logits * torch.from_numpy(self.scale) + torch.from_numpy(self.shift)
+
     def _both(self, faces: torch.Tensor) -> np.ndarray:
         faces = faces.contiguous(memory_format=torch.channels_last)
         out = (self.network(faces) + self.network(faces.flip(3))) / 2
@@ -90,6 +95,7 @@ def open_recogniser(name_or_folder: str | Path = "recogniser") -> Recogniser:
     names = tuple(card["attributes"])
     network = Network(ARCHITECTURES[card["architecture"]].Trunk(), len(names))
     network.load_state_dict({key: torch.from_numpy(value) for key, value in tensors.items()})
+    network.requires_grad_(False)
     return Recogniser(network, names, scale, shift, card["input"]["size"], card)
 
 
