@@ -1,11 +1,14 @@
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mien.directions import edit
 from mien.edit.recipe import Recipe
 from mien.errors import BadInput, UnknownName
+from tests.directions.toys import directions, latent
 
 NAMES = st.lists(st.text(min_size=1), unique=True, max_size=6)
 
@@ -35,6 +38,25 @@ def test_amounts_are_what_is_missing_and_what_is_moved():
     assert recipe.amounts({"Smiling": 0.25, "Male": 0.9}) == {"Smiling": 0.75, "Male": -0.5}
 
 
+def test_layers_and_distances_travel_too():
+    recipe = Recipe("s", "d", to={"Smiling": -1.5}, layers="0-3,5")
+    values = json.loads(recipe.to_json())
+    assert values["to"] == {"Smiling": -1.5}
+    assert values["layers"] == "0-3,5"
+    assert Recipe.from_json(recipe.to_json()) == recipe
+    assert {"to", "layers"}.isdisjoint(json.loads(Recipe("s", "d").to_json()))
+
+
+def test_distances_come_on_top_of_relative_amounts():
+    found = directions(np.random.default_rng(0).normal(size=(6, 3)))
+    faces = latent(np.random.default_rng(1).normal(size=(2, 6)))
+    recipe = Recipe("s", "d", move={"A": 2}, to={"B": 0.5}, hold=("C",))
+    amounts = recipe.with_distances(faces, found, recipe.amounts({}))
+    after = edit(faces, found, amounts, recipe.hold)
+    np.testing.assert_allclose(after.values @ found.vectors[:, 1] + found.bias[1], 0.5, atol=1e-4)
+    assert amounts["A"] == 2
+
+
 PLAIN = {"version": 1, "space": "s", "directions": "d"}
 
 
@@ -62,6 +84,11 @@ def test_what_is_left_out_is_empty():
         ({"set": {"Male": 1}, "hold": ["Male"]}, BadInput, "Male appears twice"),
         ({"set": {"Male": 1}, "move": {"Male": 1}}, BadInput, "Male appears twice"),
         ({"hold": ["Male", "Male"]}, BadInput, "Male appears twice"),
+        ({"to": {"Male": 1}, "move": {"Male": 1}}, BadInput, "Male appears twice"),
+        ({"to": 3}, BadInput, "to of the recipe"),
+        ({"to": {"Male": "far"}}, BadInput, "expected a distance"),
+        ({"layers": 3}, BadInput, "layers of the recipe"),
+        ({"layers": "3..5"}, BadInput, "numbers and ranges"),
     ],
 )
 def test_what_is_no_recipe(changes, error, words):

@@ -9,6 +9,7 @@ from mien.directions._condition import condition
 from mien.directions._distribution import bounded, fit_distribution
 from mien.directions._edit import amounts_to, edit
 from mien.directions._files import open_directions, save_directions
+from mien.directions._layers import check_layers, layer_set
 from mien.directions._rows import over_rows
 
 __all__ = [
@@ -16,9 +17,11 @@ __all__ = [
     "amounts_to",
     "bounded",
     "calibrate",
+    "check_layers",
     "condition",
     "edit",
     "fit_distribution",
+    "layer_set",
     "levels_of",
     "open_directions",
     "over_rows",

@@ -60,7 +60,7 @@ def edit_photo(
     Raises UnknownName for an attribute that the directions or the recogniser
     lack, SpaceMismatch for directions of another space.
     """
-    for name in (*recipe.set, *recipe.move, *recipe.hold):
+    for name in (*recipe.named, *recipe.hold):
         directions.index(name)
     latent = space.encode(portrait.face.pixels[None])
     reconstruction = space.decode(latent)
@@ -68,7 +68,9 @@ def edit_photo(
     present = {n: float(p) for n, p in zip(recogniser.names, probabilities, strict=True)}
     models = (space, directions, recogniser)
     amounts = _needed(latent, models, recipe, recipe.amounts(present))
-    edited = space.decode(edit(latent, directions, amounts, recipe.hold))
+    full = recipe.with_distances(latent, directions, amounts)
+    amounts = {name: float(np.ravel(amount)[0]) for name, amount in full.items()}
+    edited = space.decode(edit(latent, directions, amounts, recipe.hold, layers=recipe.layers))
     photo = paste(portrait.photo, portrait.face, edited[0], reconstruction[0])
     return EditedPhoto(photo, edited[0], reconstruction[0], latent, amounts, present)
 
@@ -86,7 +88,7 @@ def _needed(
     scaled = {n: a * (SHARES if n in recipe.set else 1.0) for n, a in amounts.items()}
     repeated = latent.with_values(np.repeat(latent.values, len(SHARES), axis=0))
     tried = {n: np.broadcast_to(a, SHARES.shape) for n, a in scaled.items()}
-    faces = space.decode(edit(repeated, directions, tried, recipe.hold))
+    faces = space.decode(edit(repeated, directions, tried, recipe.hold, layers=recipe.layers))
     columns = [recogniser.names.index(name) for name in recipe.set]
     gaps = recogniser.probabilities(faces)[:, columns] - np.array(list(recipe.set.values()))
     shown = np.flatnonzero((np.abs(gaps) <= NEAR).all(axis=1))
@@ -100,8 +102,9 @@ def edit_strip(
     directions: Directions,
     factors: Sequence[float],
     hold: Sequence[str] = (),
+    layers: str = "all",
 ) -> np.ndarray:
     """Faces float32 [len(factors), 3, S, S]: the edit times each factor, -1 being its opposite."""
     repeated = edited.latent.with_values(np.repeat(edited.latent.values, len(factors), axis=0))
     amounts = {name: amount * np.asarray(factors) for name, amount in edited.amounts.items()}
-    return space.decode(edit(repeated, directions, amounts, hold))
+    return space.decode(edit(repeated, directions, amounts, hold, layers=layers))

@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from mien.directions import amounts_to, check_layers, edit
 from mien.edit.presence import amounts_for, check_presence
 from mien.errors import BadInput, UnknownName
+from mien.types import Directions, Latent
 
 VERSION = 1
 LARGEST = 1e6  # units of a movement; far beyond any use, and no overflow
+LATER: dict[str, Any] = {"to": {}, "layers": "all"}  # keys left out where they say nothing
 
 
 @dataclass(frozen=True)
@@ -19,8 +22,10 @@ class Recipe:
     """What an edit does, without the face: the state that travels.
 
     space, directions: names or marks of the models. set: attribute -> wanted
-    presence in [0, 1]. move: attribute -> amount in calibrated units, any sign.
-    hold: attributes to be left as they are. Raises BadInput when an attribute
+    presence in [0, 1]. move: attribute -> amount in calibrated units, any sign, relative
+    to the face. to: attribute -> signed distance from its hyperplane at which every
+    face ends, in latent length. hold: attributes to be left as they are. layers: rows of a
+    latent [L, D] that may change, as in "0-3,5". Raises BadInput when an attribute
     appears twice or a value is out of range.
     """
 
@@ -29,6 +34,8 @@ class Recipe:
     set: Mapping[str, float] = field(default_factory=dict)
     move: Mapping[str, float] = field(default_factory=dict)
     hold: tuple[str, ...] = ()
+    to: Mapping[str, float] = field(default_factory=dict)
+    layers: str = "all"
 
     def __post_init__(self) -> None:
         for name, presence in self.set.items():
@@ -36,20 +43,40 @@ class Recipe:
         for name, amount in self.move.items():
             if not _is_number(amount) or not abs(amount) <= LARGEST:
                 raise BadInput(f"{name} is moved by {amount!r}, expected a number of units")
-        named = [*self.set, *self.move, *self.hold]
+        for name, distance in self.to.items():
+            if not _is_number(distance) or not abs(distance) <= LARGEST:
+                raise BadInput(f"{name} is moved to {distance!r}, expected a distance")
+        check_layers(self.layers)
+        named = [*self.named, *self.hold]
         for name in named:
             if named.count(name) > 1:
-                raise BadInput(f"{name} appears twice in set, move and hold; name it once")
+                raise BadInput(f"{name} appears twice in set, move, to and hold; name it once")
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The attributes that change."""
+        return (*self.set, *self.move, *self.to)
 
     def amounts(self, present: Mapping[str, float]) -> dict[str, float]:
-        """attribute -> amount, given a recogniser's probabilities of the face."""
+        """attribute -> relative amount, given a recogniser's probabilities of the face."""
         return amounts_for(self.set, present) | dict(self.move)
 
+    def with_distances(
+        self, latent: Latent, directions: Directions, amounts: Mapping[str, float]
+    ) -> dict[str, Any]:
+        """Relative amounts and, on top of them, the amounts [N] that end at the distances `to`."""
+        if not self.to:
+            return dict(amounts)
+        before = edit(latent, directions, amounts, self.hold, limit=False, layers=self.layers)
+        last = amounts_to(before, directions, self.to, self.hold, self.layers)
+        return {**amounts, **last}
+
     def to_json(self) -> str:
-        """One line of JSON; equal recipes give equal text."""
+        """One line of JSON; equal recipes give equal text, older ones the text they had."""
         values = {item.name: getattr(self, item.name) for item in fields(self)}
         plain = {"version": VERSION, **values, "hold": list(self.hold)}
-        return json.dumps(plain, sort_keys=True, ensure_ascii=False)
+        kept = {k: v for k, v in plain.items() if k not in LATER or v != LATER[k]}
+        return json.dumps(kept, sort_keys=True, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Recipe:
@@ -79,12 +106,14 @@ def _checked(values: Any) -> dict[str, Any]:
     for key in ("space", "directions"):
         if not isinstance(values.get(key), str):
             raise BadInput(f"the recipe has no {key}; add its name as a string")
-    for key in ("set", "move"):
+    for key in ("set", "move", "to"):
         if not isinstance(values.get(key, {}), dict):
             raise BadInput(f"{key} of the recipe is not an object of attribute and number")
     hold = values.get("hold", [])
     if not isinstance(hold, list) or not all(isinstance(name, str) for name in hold):
         raise BadInput("hold of the recipe is not a list of attribute names")
+    if not isinstance(values.get("layers", "all"), str):
+        raise BadInput('layers of the recipe are not a text as "0-3,5"')
     return {**values, "hold": tuple(hold)}
 
 
