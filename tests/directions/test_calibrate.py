@@ -172,9 +172,9 @@ def test_what_cannot_be_calibrated():
         CalibrationOptions(faces=0)
 
 
-def test_levels_of_photos_are_means_over_the_two_sides():
-    table = np.array([[1, 1], [1, 1], [-1, 1], [0, 1]], np.int8)
-    seen = np.array([[0.1, 0.8], [0.1, 0.6], [0.1, 0.2], [0.1, 0.9]])
+def test_levels_of_photos_are_medians_over_the_two_sides():
+    table = np.array([[1, 1], [1, 1], [1, 1], [-1, 1], [0, 1]], np.int8)
+    seen = np.array([[0.1, 0.8], [0.1, 0.7], [0.1, 0.1], [0.1, 0.2], [0.1, 0.9]])
     levels = levels_of(seen, ("B", "A"), Attributes(("A", "B"), table))
     assert levels.keys() == {"A"}  # no face lacks B
     np.testing.assert_allclose(levels["A"], (0.2, 0.7))

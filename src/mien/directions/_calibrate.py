@@ -32,7 +32,7 @@ class CalibrationOptions:
     quantiles: tuple[float, float] = QUANTILES  # of absent faces -> low, of present ones -> high
     side: str = "both"  # adding and removing have units of their own, or one for both
     levels: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # see `levels_of`
-    clear: float = 0.85  # levels stay in [1 - clear, clear]; going on costs identity
+    clear: float = 0.9  # levels stay in [1 - clear, clear]; going on costs identity
     furthest: float = 8.0  # longest length tried, in gaps between the sides' mean coordinates
     tolerance: float = 0.02  # probability at which a level counts as reached
     batch: int = 64  # faces decoded at once
@@ -94,17 +94,18 @@ def calibrate(
 def levels_of(
     probabilities: np.ndarray, names: tuple[str, ...], attributes: Attributes
 ) -> dict[str, tuple[float, float]]:
-    """attribute -> (mean probability of faces lacking it, of faces having it).
+    """attribute -> (median probability of faces lacking it, of faces having it).
 
     probabilities: [N, len(names)] of a recogniser over photos; attributes: the
-    labels of the same photos. Attributes without faces on both sides, or
+    labels of the same photos. The median is the typical face; the mean of a
+    probability also counts the labels that nobody could see. Attributes without faces on both sides, or
     unknown to the recogniser, are left out.
     """
     levels = {}
     for name in (n for n in attributes.names if n in names):
         seen, labels = probabilities[:, names.index(name)], attributes.column(name)
         if (labels < 0).any() and (labels > 0).any():
-            levels[name] = (float(seen[labels < 0].mean()), float(seen[labels > 0].mean()))
+            levels[name] = (float(np.median(seen[labels < 0])), float(np.median(seen[labels > 0])))
     return levels
 
 
