@@ -52,6 +52,14 @@ def test_note_and_source_type_are_read_back(tmp_path: Path, suffix: str) -> None
     assert '"hold": ["Male"]' in properties(xmp)["note"]
 
 
+def test_a_sampled_face_is_no_composite(tmp_path: Path) -> None:
+    for name in ("a.png", "a.jpg"):
+        mark.save_picture(tmp_path / name, picture(), NOTE, generated=True)
+        with Image.open(tmp_path / name) as image:
+            source = properties(image.info["xmp"])["DigitalSourceType"]
+        assert source.endswith("/trainedAlgorithmicMedia")
+
+
 def test_png_pixels_are_exact_and_jpeg_close(tmp_path: Path) -> None:
     for name, most in (("a.png", 0), ("a.jpg", 6)):
         mark.save_picture(tmp_path / name, picture(), NOTE)

@@ -1,8 +1,9 @@
-"""Write a picture that says it was edited by a model, and read what it says.
+"""Write a picture that says it was made by a model, and read what it says.
 
-The mark is IPTC's digital source type "composite with trained algorithmic
-media" (https://cv.iptc.org/newscodes/digitalsourcetype/) as XMP, and a note
-(the recipe of the edit as JSON): a PNG text chunk, or EXIF UserComment in JPEG.
+The mark is IPTC's digital source type (https://cv.iptc.org/newscodes/digitalsourcetype/)
+as XMP, "composite with trained algorithmic media" for an edited photo and "trained
+algorithmic media" for a sampled face, and a note (the recipe as JSON): a PNG
+text chunk, or EXIF UserComment in JPEG. Animations: animation.py.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import quoteattr
 
 import numpy as np
 from PIL import Image, PngImagePlugin
@@ -20,8 +20,8 @@ from PIL import Image, PngImagePlugin
 from mien.checks import check_shape
 from mien.errors import BadInput
 from mien.files import write_bytes
+from mien.provenance import _xmp
 
-SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 TEXT_KEY = "mien"
 XMP_KEY = "XML:com.adobe.xmp"  # keyword of the PNG chunk, fixed by the XMP specification, part 3
 EXIF_IFD, USER_COMMENT, SOFTWARE = 0x8769, 0x9286, 0x0131
@@ -31,10 +31,13 @@ QUALITY = 95
 PNG_SUFFIXES, JPEG_SUFFIXES = (".png",), (".jpg", ".jpeg")
 
 
-def save_picture(path: Path, pixels: np.ndarray, note: Mapping[str, Any]) -> None:
+def save_picture(
+    path: Path, pixels: np.ndarray, note: Mapping[str, Any], generated: bool = False
+) -> None:
     """Write `pixels` (uint8 [H, W, 3] RGB, upright) as PNG or JPEG, marked, atomically.
 
     note: JSON values, normally the recipe of the edit and the models' names.
+    generated: nothing of a photo is in it.
     Nothing of the original file's metadata is copied, so that its EXIF
     orientation cannot turn the picture a second time. Raises BadInput for
     another suffix than .png, .jpg or .jpeg, and when the file cannot be written.
@@ -46,7 +49,8 @@ def save_picture(path: Path, pixels: np.ndarray, note: Mapping[str, Any]) -> Non
         raise BadInput(f"picture is {pixels.dtype}, expected uint8 RGB")
     text = json.dumps(dict(note), ensure_ascii=True, sort_keys=True)
     encode = _png if path.suffix.lower() in PNG_SUFFIXES else _jpeg
-    write_bytes(path, encode(Image.fromarray(np.ascontiguousarray(pixels)), text))
+    xmp = _xmp.packet(text, generated)
+    write_bytes(path, encode(Image.fromarray(np.ascontiguousarray(pixels)), text, xmp))
 
 
 def check_suffix(path: Path) -> None:
@@ -56,12 +60,8 @@ def check_suffix(path: Path) -> None:
 
 
 def read_note(path: Path) -> dict[str, Any]:
-    """The note of a picture written by `save_picture`; BadInput when it carries none."""
-    try:
-        with Image.open(path, formats=("PNG", "JPEG")) as image:
-            text = _png_text(image) if image.format == "PNG" else _jpeg_text(image)
-    except (OSError, SyntaxError, ValueError) as error:
-        raise BadInput(f"cannot read {path}: {error}") from error
+    """The note of a picture or animation written by mien; BadInput when it carries none."""
+    text = _read_text(path)
     try:
         note = json.loads(text)
     except ValueError:
@@ -71,31 +71,28 @@ def read_note(path: Path) -> dict[str, Any]:
     return note
 
 
-def _xmp(text: str) -> bytes:
-    return (
-        '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
-        '<x:xmpmeta xmlns:x="adobe:ns:meta/">'
-        '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
-        '<rdf:Description rdf:about=""'
-        ' xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"'
-        ' xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmlns:mien="urn:mien:note"'
-        f" Iptc4xmpExt:DigitalSourceType={quoteattr(SOURCE_TYPE)}"
-        f' xmp:CreatorTool="mien" mien:note={quoteattr(text)}/>'
-        '</rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
-    ).encode()
+def _read_text(path: Path) -> str:
+    try:
+        with Path(path).open("rb") as handle:
+            head = handle.read(12)
+        if head.startswith(b"GIF8") or head[4:8] == b"ftyp":
+            return _xmp.note_in(Path(path).read_bytes())
+        with Image.open(path, formats=("PNG", "JPEG")) as image:
+            return _png_text(image) if image.format == "PNG" else _jpeg_text(image)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise BadInput(f"cannot read {path}: {error}") from error
 
 
-def _png(image: Image.Image, text: str) -> bytes:
+def _png(image: Image.Image, text: str, xmp: bytes) -> bytes:
     chunks = PngImagePlugin.PngInfo()
     chunks.add_text(TEXT_KEY, text)
-    chunks.add_itxt(XMP_KEY, _xmp(text).decode())
+    chunks.add_itxt(XMP_KEY, xmp.decode())
     stream = io.BytesIO()
     image.save(stream, "PNG", pnginfo=chunks)
     return stream.getvalue()
 
 
-def _jpeg(image: Image.Image, text: str) -> bytes:
-    xmp = _xmp(text)
+def _jpeg(image: Image.Image, text: str, xmp: bytes) -> bytes:
     if len(xmp) > SEGMENT:
         raise BadInput(f"the note has {len(text)} characters, too many for JPEG; save as .png")
     exif = Image.Exif()
