@@ -1,0 +1,120 @@
+"""Equalised convolutions that keep, double or halve the size of a picture.
+
+Karras et al., "Progressive Growing of GANs" (ICLR 2018), section 4.1 and table 2.
+Pixels doubled by repetition and then convolved 3x3 depend on 2x2 different
+values only: one 2x2 convolution with four outputs a pixel gives the same numbers
+with 4 instead of 9 multiplications, and a 4x4 one with stride 2 the average of
+2x2 results. These kernels are kept between calls.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from mien.generators.layers.equalised import GAIN, SLOPE
+
+# rows: the lower (odd) pixel of a window, then the upper (even) one of the next;
+# which of the taps 0, 1, 2 fall on the window's first and second value
+FOLD = (((1.0, 1.0, 0.0), (0.0, 0.0, 1.0)), ((1.0, 0.0, 0.0), (0.0, 1.0, 1.0)))
+
+
+class Conv(nn.Module):
+    """Convolution that keeps the size; weights of unit variance, scaled by gain / sqrt(fan in)."""
+
+    def __init__(
+        self, inputs: int, outputs: int, side: int = 3, gain: float = GAIN, bias: bool = True
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, side, side))
+        self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
+        self.scale, self.padding = gain / math.sqrt(inputs * side * side), side // 2
+        self._kept: tuple[object, torch.Tensor] | None = None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[N, inputs, H, W] -> [N, outputs, H, W]."""
+        return F.conv2d(x, self.kernel(x), self.bias, padding=self.padding)
+
+    def kernel(self, x: torch.Tensor) -> torch.Tensor:
+        """What `x` is convolved with, in the precision of the computation.
+
+        It is made again only when the weight, its place or the precision changed,
+        and at every call where gradients of the weight are wanted.
+        """
+        if torch.is_grad_enabled() and self.weight.requires_grad:
+            return self._fold(self.weight * self.scale)
+        device = x.device.type
+        lower = torch.is_autocast_enabled(device)
+        dtype = torch.get_autocast_dtype(device) if lower else self.weight.dtype
+        state = (self.weight.data_ptr(), self.weight._version, dtype)
+        if self._kept is None or self._kept[0] != state:
+            with torch.inference_mode(False), torch.no_grad():
+                made = self._fold(self.weight.detach() * self.scale).to(dtype)
+                self._kept = state, made.contiguous(memory_format=torch.channels_last)
+        return self._kept[1]
+
+    def train(self, mode: bool = True) -> Conv:
+        """Also forget the kernel."""
+        self._kept = None
+        return super().train(mode)
+
+    def _fold(self, weight: torch.Tensor) -> torch.Tensor:
+        return weight
+
+
+class Doubling(Conv):
+    """Each pixel repeated 2x2, then a 3x3 convolution."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[N, inputs, H, W] -> [N, outputs, 2H, 2W]."""
+        return inner(F.pixel_shuffle(self.windows(x), 2))
+
+    def windows(self, x: torch.Tensor) -> torch.Tensor:
+        """[N, 4 outputs, H+1, W+1]: for each 2x2 window of the padded input four output pixels.
+
+        F.pixel_shuffle puts them in place, with a ring of pixels around the
+        result that lie outside the picture (see `inner`).
+        """
+        bias = None if self.bias is None else self.bias.repeat_interleave(4)
+        return F.conv2d(x, self.kernel(x), bias, padding=1)
+
+    def _fold(self, weight: torch.Tensor) -> torch.Tensor:
+        fold = torch.tensor(FOLD, dtype=weight.dtype, device=weight.device)
+        return torch.einsum("pak,qbl,oikl->opqiab", fold, fold, weight).flatten(0, 2)
+
+
+class Halving(Conv):
+    """A 3x3 convolution, then the average of each 2x2 pixels."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[N, inputs, H, W] -> [N, outputs, H/2, W/2]."""
+        return F.conv2d(x, self.kernel(x), self.bias, stride=2, padding=1)
+
+    def _fold(self, weight: torch.Tensor) -> torch.Tensor:
+        return F.avg_pool2d(F.pad(weight, (1, 1, 1, 1)), 2, stride=1)
+
+
+def inner(x: torch.Tensor) -> torch.Tensor:
+    """A view without the outermost ring of pixels."""
+    return x[:, :, 1:-1, 1:-1]
+
+
+def blur(x: torch.Tensor, bias: torch.Tensor | None = None, ringed: bool = False) -> torch.Tensor:
+    """Smoothed by [1, 2, 1] x [1, 2, 1] / 16, zeros outside the picture; plus a bias a channel.
+
+    ringed: `x` has a ring of pixels outside the picture; it is overwritten with zeros.
+    """
+    line = torch.tensor([0.25, 0.5, 0.25], dtype=x.dtype, device=x.device)
+    kernel = (line[:, None] * line).expand(x.shape[1], 1, 3, 3)
+    if ringed:
+        x[:, :, 0], x[:, :, -1], x[..., 0], x[..., -1] = 0, 0, 0, 0
+    bias = None if bias is None else bias.to(x.dtype)
+    return F.conv2d(x, kernel, bias, padding=0 if ringed else 1, groups=x.shape[1])
+
+
+def rectify(x: torch.Tensor) -> torch.Tensor:
+    """Leaky rectifier without gain; in place where no gradient is kept."""
+    return F.leaky_relu(x, SLOPE) if torch.is_grad_enabled() else F.leaky_relu_(x, SLOPE)

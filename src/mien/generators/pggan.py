@@ -1,0 +1,190 @@
+"""PGGAN: a generator that grew, and its discriminator.
+
+Karras et al., "Progressive Growing of GANs for Improved Quality, Stability, and
+Variation" (ICLR 2018), table 2. Weights are stored with unit variance, as
+published files do; convolutions behind a doubling are folded (layers/resized.py).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from mien.checkpoint import mark
+from mien.errors import BadInput
+from mien.generators._progressive import Critic, Discriminator, Sizes, detail, picture
+from mien.generators._spaces import decode_in_batches, open_network, refuse_to_encode
+from mien.generators.layers.equalised import GAIN
+from mien.generators.layers.resized import Conv, Doubling, inner, rectify
+from mien.types import Latent, check_same_space
+
+__all__ = ["PGGAN", "Architecture", "Critic", "Discriminator", "Generator", "open_space"]
+
+
+@dataclass(frozen=True)
+class Architecture(Sizes):
+    """Sizes of the generator; saved in the card, rebuilds it."""
+
+    latent: int = 512  # D, of z
+    labels: int = 0  # classes, for conditional models
+    squash: str | None = None  # of the picture: "tanh", or None
+    fade: bool = True  # a fraction of lod blends two levels; False takes the coarser one
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.squash not in (None, "tanh"):
+            raise BadInput(f'squash is {self.squash!r}, expected "tanh" or None')
+
+
+class Start(nn.Module):
+    """z [N, D] to features [N, C, 4, 4]: a dense layer."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(16 * outputs, inputs))  # rows: y, x, channel
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.scale = GAIN / math.sqrt(16 * inputs)
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        """Normalised first, rectified last."""
+        with torch.autocast(z.device.type, enabled=False):
+            x = normalise(z.to(self.weight.dtype)) * self.scale @ self.weight.t()
+            x = x.view(len(z), 4, 4, -1) + self.bias
+        return rectify(x.permute(0, 3, 1, 2))
+
+
+class Layer(nn.Module):
+    """Normalise each pixel, convolve, rectify; `doubling` repeats each pixel 2x2 in between."""
+
+    def __init__(self, inputs: int, outputs: int, doubling: bool) -> None:
+        super().__init__()
+        self.conv = (Doubling if doubling else Conv)(inputs, outputs)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[N, inputs, H, W] -> [N, outputs, H, W], or twice that size."""
+        x = normalise(x)
+        if not isinstance(self.conv, Doubling):
+            return rectify(self.conv(x))
+        return inner(nn.functional.pixel_shuffle(rectify(self.conv.windows(x)), 2))
+
+
+class Head(nn.Module):
+    """Features to a picture."""
+
+    def __init__(self, inputs: int) -> None:
+        super().__init__()
+        self.conv = Conv(inputs, 3, 1, gain=1.0)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[N, C, H, W] -> fp32 [N, 3, H, W]."""
+        shown: torch.Tensor = self.conv(normalise(x)).float()
+        return shown
+
+
+class Generator(nn.Module):
+    """z [N, D] to faces [N, 3, size, size], not clipped."""
+
+    def __init__(self, shape: Architecture) -> None:
+        super().__init__()
+        self.shape = shape
+        widths = shape.channels
+        layers: list[nn.Module] = [Start(shape.latent + shape.labels, widths[0])]
+        for number in range(1, 2 * len(widths)):
+            level = number // 2
+            doubling = number % 2 == 0
+            before = widths[level - 1] if doubling else widths[level]
+            layers += [Layer(before, widths[level], doubling)]
+        self.layers = nn.ModuleList(layers)
+        self.heads = nn.ModuleList(Head(width) for width in widths)
+        self.register_buffer("lod", torch.zeros(()))
+        self.lod: torch.Tensor
+
+    def forward(
+        self, z: torch.Tensor, lod: float | None = None, labels: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Faces of z, whose length does not matter.
+
+        lod: level of detail, 0 the full size, 1 half of it (enlarged), ...; None
+        takes the stored one. labels: [N, classes] of a conditional model.
+        """
+        lod = detail(self.lod, lod, len(self.heads))
+        if not self.shape.fade:
+            lod = float(math.ceil(lod))
+        shown = picture(self.trace(z, labels), self.heads, lod, len(self.heads))
+        return shown if self.shape.squash is None else shown.tanh()
+
+    def trace(self, z: torch.Tensor, labels: torch.Tensor | None = None) -> Iterator[torch.Tensor]:
+        """Features at each level, coarse to fine."""
+        if z.ndim != 2 or z.shape[1] != self.shape.latent:
+            raise BadInput(f"z has shape {list(z.shape)}, expected [N, {self.shape.latent}]")
+        x = self._labelled(normalise(z), labels)
+        for number in range(0, len(self.layers), 2):
+            x = self.layers[number + 1](self.layers[number](x))
+            yield x
+
+    @property
+    def start(self) -> Start:
+        """The first layer, the only one that reads z."""
+        first = self.layers[0]
+        assert isinstance(first, Start)
+        return first
+
+    def _labelled(self, z: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
+        if not self.shape.labels:
+            return z
+        if labels is None:
+            raise BadInput("this model is conditional; give labels [N, classes]")
+        return torch.cat([z, labels.to(z.dtype)], 1)
+
+
+def normalise(x: torch.Tensor) -> torch.Tensor:
+    """[N, C, ...] divided by the root mean square over the channels of each pixel, section 4.2."""
+    kind = torch.promote_types(x.dtype, torch.float32)
+    power = torch.linalg.vector_norm(x, dim=1, keepdim=True, dtype=kind).square() / x.shape[1]
+    return x * torch.rsqrt(power + 1e-8).to(x.dtype)
+
+
+class PGGAN:
+    """The space of a PGGAN: latents are z [N, D] of root mean square 1."""
+
+    space = "z"
+
+    def __init__(self, network: Generator, card: dict[str, Any]) -> None:
+        if network.shape.labels:
+            raise BadInput(f"{card['name']} is conditional; use its Generator with labels")
+        self.network = network.eval()
+        self.card, self.mark = card, mark(card)
+        self.size, self.frame = network.shape.size, card["input"]["frame"]
+
+    def encode(self, faces: np.ndarray) -> Latent:
+        """Always raises BadInput: there is no encoder."""
+        raise refuse_to_encode(self.card["name"])
+
+    def decode(self, latent: Latent) -> np.ndarray:
+        """Faces float32 [N, 3, size, size], clipped to [-1, 1]."""
+        check_same_space(
+            "the latent", (latent.space, latent.model), "this model", (self.space, self.mark)
+        )
+        return decode_in_batches(latent.values, self.size, self.network)
+
+    def sample(self, count: int, seed: int = 0, truncation: float = 1.0) -> Latent:
+        """Directions drawn uniformly; `truncation` scales z, which changes no picture."""
+        z = np.random.default_rng(seed).standard_normal((count, self.network.shape.latent))
+        z *= truncation / np.sqrt(np.square(z).mean(1, keepdims=True))
+        return Latent(z.astype(np.float32), self.space, self.mark)
+
+    def style_weights(self) -> list[np.ndarray]:
+        """The dense layer's matrix [16 C, D], for finders that factorise it."""
+        return [self.network.start.weight.detach().numpy()]
+
+
+def open_space(folder: Path) -> PGGAN:
+    """Open the model folder of a generator; BadModel when its tensors do not fit."""
+    return PGGAN(*open_network(folder, Architecture, Generator))
