@@ -41,15 +41,22 @@ class Run:
         with atomic_open(self.folder / CHECKPOINT) as handle:
             torch.save({"step": step, **parts}, handle)
 
+    def read(self) -> dict[str, Any] | None:
+        """The checkpoint's parts with "step", or None at a fresh start; changes nothing."""
+        path = self.folder / CHECKPOINT
+        if not path.is_file():
+            return None
+        parts: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        return parts
+
     def resume(self) -> dict[str, Any] | None:
         """The checkpoint's parts with "step", or None at a fresh start.
 
         Log lines after the checkpoint's step are dropped: they will be written again.
         """
-        path = self.folder / CHECKPOINT
-        if not path.is_file():
+        parts = self.read()
+        if parts is None:
             return None
-        parts: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         log = self.folder / "log.jsonl"
         if log.is_file():
             lines = log.read_text(encoding="utf-8").splitlines(keepends=True)

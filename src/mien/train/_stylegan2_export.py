@@ -1,0 +1,84 @@
+"""A model folder from a StyleGAN2's checkpoint."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mien.checkpoint import save_model
+from mien.errors import BadInput
+from mien.faces.celeba import read_celeba
+from mien.generators.stylegan2 import Generator
+from mien.train._stylegan2_watch import distance, save_grid
+from mien.train.run import Run
+
+if TYPE_CHECKING:
+    from mien.train.stylegan2 import Recipe
+
+TRUNCATION = 0.7  # default of the card: rarer faces given up for cleaner ones
+
+
+def export(root: Path, folder: Path, name: str, recipe: Recipe) -> dict[str, Any]:
+    """Write the model folder `folder/name` from the run's last checkpoint, return its card.
+
+    Beside the weights (averaged, fp16) lie samples.png, 64 faces of seed 0
+    without truncation, and truncated.png, the same at the card's truncation.
+    Raises BadInput when the run has no checkpoint yet.
+    """
+    saved = Run(folder, tensorboard=False).read()
+    if saved is None:
+        raise BadInput(f"{folder} has no checkpoint yet; train first")
+    network = Generator(recipe.shape).requires_grad_(False).eval()
+    network.load_state_dict(saved["averaged"])
+    network.estimate_average()
+    images = saved["step"] * recipe.batch
+    paths = read_celeba(root, "train").paths
+    card = _card(name, recipe) | {
+        "images": images,
+        "metrics": {
+            "samples": recipe.measured,
+            "frechet_mobilenet": round(distance(network, paths, recipe.measured), 2),
+        },
+        "curve": _curve(folder, recipe.batch, images),
+    }
+    save_model(folder / name, _tensors(network), card)
+    save_grid(folder / name / "samples.png", network)
+    save_grid(folder / name / "truncated.png", network, TRUNCATION)
+    return card
+
+
+def _tensors(network: Generator) -> dict[str, np.ndarray]:
+    tensors = {}
+    for key, value in network.state_dict().items():
+        array = value.detach().contiguous().numpy()
+        tensors[key] = array.astype(np.float16) if array.dtype == np.float32 else array
+    return tensors
+
+
+def _curve(folder: Path, batch: int, images: int) -> list[list[float]]:
+    """[photos shown, distance over `watched` samples] of the log up to the checkpoint."""
+    log = folder / "log.jsonl"
+    lines = map(json.loads, log.read_text(encoding="utf-8").splitlines() if log.is_file() else [])
+    seen = [[line["step"] * batch, line["frechet"]] for line in lines if "frechet" in line]
+    return [point for point in seen if point[0] <= images]
+
+
+def _card(name: str, recipe: Recipe) -> dict[str, Any]:
+    shape = recipe.shape
+    return {
+        "name": name,
+        "kind": "space",
+        "architecture": "stylegan2",
+        "space": "w+",
+        "options": asdict(shape),
+        "latent": [shape.styles, shape.latent],
+        "input": {"size": shape.size, "frame": "celeba", "range": [-1, 1]},
+        "truncation": TRUNCATION,
+        "data": "CelebA train split (15,000 photos, mirrored at random)",
+        "licence": "Apache-2.0 code; weights for non-commercial research (CelebA's terms)",
+        "recipe": asdict(recipe),
+    }

@@ -1,0 +1,151 @@
+"""A discriminator on frozen ImageNet features, mixed at random across channels and scales.
+
+Sauer et al., "Projected GANs Converge Faster" (NeurIPS 2021): a trunk's maps
+at several strides pass fixed random 1x1 convolutions (channels) and a fixed
+random top-down pyramid (scales), and one small discriminator reads each. Here
+the trunk sees the faces at their own size, and batch normalisation is folded
+into its convolutions, which run in bf16.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.nn.utils import fuse_conv_bn_eval
+from torch.nn.utils.parametrizations import spectral_norm
+
+from mien.recognise import efficientnet_lite0, mobilenet_v2
+from mien.recognise.imagenet import load_trunk, normalise
+
+# the last layers at strides 2, 4, 8, 16 and their channels
+TAPS = {"mobilenet_v2": (1, 3, 6, 13), "efficientnet_lite0": (1, 3, 5, 11)}
+CHANNELS = {"mobilenet_v2": (16, 24, 32, 96), "efficientnet_lite0": (16, 24, 40, 112)}
+SLOPE = 0.2
+WIDEST = 64  # channels that a head grows to
+
+
+class Features(nn.Module):
+    """Maps of a frozen trunk at strides 2, 4, 8 and 16."""
+
+    def __init__(self, trunk: str, pretrained: bool = True) -> None:
+        super().__init__()
+        layers = _layers(trunk, pretrained)[: max(TAPS[trunk]) + 1]
+        self.layers = nn.ModuleList(layers).requires_grad_(False)
+        self.taps = TAPS[trunk]
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def forward(self, faces: torch.Tensor) -> list[torch.Tensor]:
+        """[N, 3, S, S] in [-1, 1] -> maps [N, C, S/2, S/2], [N, C', S/4, S/4], ..."""
+        x = normalise(faces).contiguous(memory_format=torch.channels_last)
+        found = []
+        for number, layer in enumerate(self.layers):
+            x = layer(x)
+            if number in self.taps:
+                found.append(x)
+        return found
+
+
+class Mixing(nn.Module):
+    """Fixed random 1x1 convolutions of each map, then a fixed random pyramid from coarse to fine."""
+
+    def __init__(self, channels: Sequence[int], widths: Sequence[int]) -> None:
+        super().__init__()
+        self.across = nn.ModuleList(
+            nn.Conv2d(before, after, 1, bias=False)
+            for before, after in zip(channels, widths, strict=True)
+        )
+        self.down = nn.ModuleList(
+            nn.Conv2d(coarse, fine, 3, padding=1, bias=False) for fine, coarse in pairwise(widths)
+        )
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")
+        self.requires_grad_(False)
+
+    def forward(self, maps: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """Maps, fine to coarse -> as many of `widths` channels, the same sizes."""
+        mixed = [layer(x) for layer, x in zip(self.across, maps, strict=True)]
+        for number in reversed(range(len(mixed) - 1)):
+            coarse = self.down[number](mixed[number + 1])
+            mixed[number] = mixed[number] + F.interpolate(coarse, scale_factor=2)
+        return mixed
+
+
+def _conv(inputs: int, outputs: int, side: int, stride: int = 1, padding: int = 0) -> nn.Module:
+    return spectral_norm(nn.Conv2d(inputs, outputs, side, stride, padding))
+
+
+def _block(inputs: int, outputs: int, side: int, stride: int = 1) -> list[nn.Module]:
+    conv = _conv(inputs, outputs, side, stride, 1)
+    return [conv, nn.BatchNorm2d(outputs), nn.LeakyReLU(SLOPE)]
+
+
+class Head(nn.Module):
+    """A map [N, C, s, s] to a map of logits; patches where the map is fine."""
+
+    def __init__(self, channels: int, side: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        while side > 8:
+            wider = min(2 * channels, WIDEST)
+            layers += _block(channels, wider, 4, 2)
+            channels, side = wider, side // 2
+        layers = layers or _block(channels, channels, 3)
+        self.layers = nn.Sequential(*layers, _conv(channels, 1, max(side // 2, 1)))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[N, C, s, s] -> [N, 1, t, t]."""
+        logits: torch.Tensor = self.layers(x)
+        return logits
+
+
+class Projected(nn.Module):
+    """Features, mixing and a head a scale; only the heads learn."""
+
+    def __init__(
+        self, size: int, trunk: str, widths: Sequence[int] = (32, 48, 64, 128),
+        pretrained: bool = True,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.features = Features(trunk, pretrained)
+        self.mixing = Mixing(CHANNELS[trunk], widths)
+        self.heads = nn.ModuleList(
+            Head(width, size >> (number + 1)) for number, width in enumerate(widths)
+        )
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def project(self, faces: torch.Tensor) -> list[torch.Tensor]:
+        """Faces [N, 3, S, S] in [-1, 1] -> the mixed maps; carries gradients to the faces."""
+        mixed: list[torch.Tensor] = self.mixing(self.features(faces))
+        return mixed
+
+    def logits(self, maps: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """Mixed maps -> logits of every head."""
+        return [head(x) for head, x in zip(self.heads, maps, strict=True)]
+
+
+def _layers(trunk: str, pretrained: bool) -> list[nn.Module]:
+    if trunk == "mobilenet_v2":
+        network = load_trunk(mobilenet_v2, pretrained).eval()
+        fold_norms(network)
+        return [*network.layers()]
+    lite = load_trunk(efficientnet_lite0, pretrained).eval()
+    fold_norms(lite)
+    stem = nn.Sequential(lite._conv_stem, nn.ReLU6())
+    return [stem, *lite._blocks]
+
+
+def fold_norms(network: nn.Module) -> None:
+    """Fold every BatchNorm2d that follows a convolution into it, in eval mode and in place."""
+    before: tuple[str, nn.Conv2d] | None = None
+    for name, child in list(network.named_children()):
+        if isinstance(child, nn.BatchNorm2d) and before is not None:
+            setattr(network, before[0], fuse_conv_bn_eval(before[1], child))
+            setattr(network, name, nn.Identity())
+        elif not isinstance(child, nn.Conv2d):
+            fold_norms(child)
+        before = (name, child) if isinstance(child, nn.Conv2d) else None

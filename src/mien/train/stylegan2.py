@@ -1,0 +1,259 @@
+"""Recipe of the StyleGAN2: adversarial training that can stop, go on and be exported any time.
+
+Karras et al. (CVPR 2020): non-saturating loss, lazy R1 and path-length
+regularisation, style mixing, averaged weights. For little data and little time:
+augmentation of what the discriminator sees (diff_augment.py), and a
+discriminator on ImageNet features (projected.py). Rates are constant, so there
+is no last step to plan for. bf16 autocast; losses, regularisers and
+normalisation statistics in fp32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mien.faces.cache import cached_crops, to_unit
+from mien.faces.celeba import read_celeba
+from mien.generators.stylegan2 import Architecture, Generator, mix
+from mien.train import augment
+from mien.train._adversaries import Adversary, open_adversary
+from mien.train._stylegan2_watch import Watch, watch
+from mien.train.adversarial import PathLength
+from mien.train.diff_augment import Adaptive, diff_augment
+from mien.train.run import Run, batch_indices, generator
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Options of one StyleGAN2 training."""
+
+    shape: Architecture = field(
+        default_factory=lambda: Architecture(latent=256, layers=4, base=2048, most=192)
+    )
+    discriminator: str = "projected"  # or "own": StyleGAN2's, with the logistic loss and R1
+    trunk: str = "efficientnet_lite0"  # of the projected one; MobileNetV2 does the measuring
+    images: int = 3_000_000  # photos shown, repeats counted
+    batch: int = 32
+    rate: float = 2e-3  # Adam's for the generator, constant
+    critic_rate: float = 1e-3  # Adam's for the discriminator, constant
+    mixing: float = 0.5  # share of faces with two styles
+    augmentation: str = "fixed"  # "none", "fixed" or "adaptive"
+    r1: float = 0.05  # gamma, of the own discriminator
+    r1_every: int = 16  # steps
+    path: float = 0.0  # weight of the path length; 2 as published, at a third more time
+    path_every: int = 8  # steps
+    average: int = 10_000  # photos in which an averaged weight forgets half
+    compiled: bool = False  # fuse the generator's element-wise work by torch.compile
+    seed: int = 0
+    every: int = 30_000  # photos between checkpoints
+    watch_every: int = 60_000  # photos between sample grids and distances
+    watched: int = 2_000  # samples a distance is measured on
+    measured: int = 5_000  # samples of the card's distance
+
+
+@dataclass
+class State:
+    """What learns and what is saved."""
+
+    generator: Generator
+    averaged: Generator
+    adversary: Adversary
+    optimiser: torch.optim.Optimizer
+    critic_optimiser: torch.optim.Optimizer
+    path: PathLength
+    adaptive: Adaptive
+    fast: Callable[..., torch.Tensor]  # the synthesis, compiled or not
+
+    def parts(self) -> dict[str, Any]:
+        """State dicts and numbers by name."""
+        learning = ("generator", "averaged", "adversary", "optimiser", "critic_optimiser")
+        saved = {name: getattr(self, name).state_dict() for name in learning}
+        return saved | {"path": self.path.mean, "share": self.adaptive.share}
+
+    def load(self, saved: dict[str, Any]) -> None:
+        """Restore what `parts` gave."""
+        for name in ("generator", "averaged", "adversary", "optimiser", "critic_optimiser"):
+            getattr(self, name).load_state_dict(saved[name])
+        self.path.mean, self.adaptive.share = saved["path"], saved["share"]
+
+
+def fit(faces: np.ndarray, run: Run, recipe: Recipe, progress: Progress, seen: Watch) -> State:
+    """Train on uint8 faces [N, S, S, 3] until `recipe.images`; resumes the run's checkpoint."""
+    state = start(recipe)
+    saved = run.resume()
+    if saved is not None:
+        state.load(saved)
+    steps = -(-recipe.images // recipe.batch)
+    for step in range(saved["step"] if saved else 0, steps):
+        rows = batch_indices(len(faces), recipe.batch, step, recipe.seed)
+        terms = update(state, torch.from_numpy(to_unit(faces[rows])), step, recipe)
+        done, last = (step + 1) * recipe.batch, step + 1 == steps
+        if (step + 1) % 20 == 0 or last:
+            run.log(step + 1, {key: float(value) for key, value in terms.items()})
+        if _passed(done, recipe.watch_every, recipe.batch) or last:
+            run.log(step + 1, {"frechet": seen(state.averaged, done)})
+        if _passed(done, recipe.every, recipe.batch) or last:
+            run.save(step + 1, **state.parts())
+        progress(step + 1, steps, f"critic {float(terms['critic']):.3f}")
+    return state
+
+
+def update(
+    state: State, photos: torch.Tensor, step: int, recipe: Recipe
+) -> dict[str, torch.Tensor | float]:
+    """One step of discriminator, generator and average; photos [N, 3, S, S] in [-1, 1].
+
+    Both learn from the same samples, so that these are drawn and their
+    features computed once. Returns "critic", "adversary", and the regularisers
+    where they are due.
+    """
+    random = generator(recipe.seed, step)
+    share = _share(state, recipe)
+    real = diff_augment(augment.flip(photos, random), random, share)
+    with torch.autocast(photos.device.type, torch.bfloat16):
+        styles = draw_styles(state.generator, len(photos), recipe.mixing, random)
+        samples = state.fast(styles, _noise(state.generator, len(photos), random))
+        fake = state.adversary.project(diff_augment(samples.float(), random, share))
+        with torch.no_grad():
+            shown = state.adversary.project(real)
+    terms: dict[str, torch.Tensor | float] = {"share": share}
+    terms |= _teach_critic(state, (shown, fake), real, step, recipe)
+    terms |= _teach_generator(state, fake, random, step, recipe)
+    average(state, recipe, (step + 1) * recipe.batch)
+    return terms
+
+
+def _teach_critic(
+    state: State, maps: tuple[list[torch.Tensor], list[torch.Tensor]], real: torch.Tensor,
+    step: int, recipe: Recipe,
+) -> dict[str, torch.Tensor]:  # fmt: skip
+    shown, fake = maps
+    state.adversary.teach(True)
+    with torch.autocast(real.device.type, torch.bfloat16):
+        judged = state.adversary.logits(shown)
+        loss = state.adversary.critic_loss(judged, state.adversary.logits(_detached(fake)))
+    terms = {"critic": loss.detach()}
+    terms["sure"] = torch.stack([x.detach().sign().float().mean() for x in judged]).mean()
+    if recipe.augmentation == "adaptive":
+        state.adaptive.update(judged, len(real))
+    if recipe.discriminator == "own" and step % recipe.r1_every == 0:
+        penalty = state.adversary.penalty(real)
+        loss = loss + recipe.r1 / 2 * recipe.r1_every * penalty
+        terms["r1"] = penalty.detach()
+    _step(state.critic_optimiser, loss)
+    return terms
+
+
+def _teach_generator(
+    state: State, fake: list[torch.Tensor], random: torch.Generator, step: int, recipe: Recipe
+) -> dict[str, torch.Tensor]:
+    state.adversary.teach(False)
+    with torch.autocast(fake[0].device.type, torch.bfloat16):
+        loss = state.adversary.generator_loss(state.adversary.logits(fake))
+    terms = {"adversary": loss.detach()}
+    if recipe.path and step % recipe.path_every == 0:
+        penalty = _path_penalty(state, random, recipe)
+        loss = loss + recipe.path * recipe.path_every * penalty
+        terms |= {"path": penalty.detach(), "length": state.path.mean.clone()}
+    _step(state.optimiser, loss)
+    return terms
+
+
+def _path_penalty(state: State, random: torch.Generator, recipe: Recipe) -> torch.Tensor:
+    """On half a batch, as published, in fp32."""
+    count = max(recipe.batch // 2, 1)
+    styles = draw_styles(state.generator, count, recipe.mixing, random)
+    samples = state.generator.synthesis(styles, _noise(state.generator, count, random))
+    return state.path(samples, styles, torch.randn(samples.shape, generator=random))
+
+
+def draw_styles(
+    network: Generator, count: int, mixing: float, random: torch.Generator
+) -> torch.Tensor:
+    """w+ [count, L, D] of random z, a share `mixing` of them with two styles; moves the average."""
+    z = torch.randn(2, count, network.shape.latent, generator=random)
+    first, second = network.spread(network.mapping(z[0])), network.spread(network.mapping(z[1]))
+    with torch.no_grad():
+        network.average.lerp_(first[:, 0].float().mean(0), 0.005)
+    if torch.rand((), generator=random) >= mixing:
+        return first
+    crossover = int(torch.randint(1, network.shape.styles, (), generator=random))
+    return mix(first, second, crossover)
+
+
+def average(state: State, recipe: Recipe, done: int) -> None:
+    """Move the averaged weights: half-life `recipe.average` photos, shorter at the beginning."""
+    life = min(recipe.average, 0.05 * done)
+    keep = 0.5 ** (recipe.batch / max(life, 1e-8))
+    with torch.no_grad():
+        pairs = zip(state.averaged.parameters(), state.generator.parameters(), strict=True)
+        for slow, quick in pairs:
+            slow.lerp_(quick, 1 - keep)
+        for old, new in zip(state.averaged.buffers(), state.generator.buffers(), strict=True):
+            old.copy_(new)
+
+
+def start(recipe: Recipe) -> State:
+    """Networks with weights of the recipe's seed, their averages and optimisers."""
+    torch.manual_seed(recipe.seed)
+    network = Generator(recipe.shape)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    averaged = Generator(recipe.shape).requires_grad_(False)
+    averaged.load_state_dict(network.state_dict())
+    adversary = open_adversary(recipe.discriminator, recipe.shape, recipe.trunk)
+    fast = torch.compile(network.synthesis) if recipe.compiled else network.synthesis
+    return State(
+        network, averaged, adversary,
+        torch.optim.Adam(network.parameters(), recipe.rate, betas=(0.0, 0.99), fused=True),
+        torch.optim.Adam(adversary.learning(), recipe.critic_rate, betas=(0.0, 0.99), fused=True),
+        PathLength(torch.zeros(())), Adaptive(), fast,
+    )  # fmt: skip
+
+
+def train(
+    root: Path, folder: Path, name: str, recipe: Recipe, progress: Progress
+) -> dict[str, Any]:
+    """Train on CelebA at `root`, write the model folder `folder/name`, return its card.
+
+    progress(step, steps, text) is called after every step. Interrupted, the
+    same call continues from the last checkpoint; `export` writes the model
+    folder of any checkpoint.
+    """
+    from mien.train._stylegan2_export import export
+
+    paths = read_celeba(root, "train").paths
+    seen = watch(paths, folder / "samples", recipe.watched)
+    fit(cached_crops(paths, recipe.shape.size), Run(folder), recipe, progress, seen)
+    return export(root, folder, name, recipe)
+
+
+def _share(state: State, recipe: Recipe) -> float:
+    shares = {"none": 0.0, "fixed": 1.0, "adaptive": state.adaptive.share}
+    return shares[recipe.augmentation]
+
+
+def _noise(network: Generator, count: int, random: torch.Generator) -> list[torch.Tensor]:
+    levels = [layer.level for layer in network.synthesis.layers]
+    return [torch.randn(count, 1, level, level, generator=random) for level in levels]
+
+
+def _detached(maps: list[torch.Tensor]) -> list[torch.Tensor]:
+    return [x.detach() for x in maps]
+
+
+def _step(optimiser: torch.optim.Optimizer, loss: torch.Tensor) -> None:
+    optimiser.zero_grad()
+    loss.backward()
+    optimiser.step()
+
+
+def _passed(done: int, every: int, batch: int) -> bool:
+    return done // every > (done - batch) // every
