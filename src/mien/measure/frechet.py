@@ -12,7 +12,7 @@ only distances over equally many.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -86,7 +86,7 @@ def face_features(faces: np.ndarray) -> np.ndarray:
     return np.concatenate(parts) if parts else np.zeros((0, mobilenet_v2.CHANNELS), np.float32)
 
 
-def photo_moments(paths: list[Path], size: int, progress: Progress | None = None) -> Moments:
+def photo_moments(paths: Sequence[Path], size: int, progress: Progress | None = None) -> Moments:
     """Moments of CelebA photos cropped to `size` px, computed once and kept in the cache folder."""
     key = hashlib.sha256(f"{size} {SIDE}\n{[str(p) for p in paths]}".encode()).hexdigest()[:16]
     path = cache_folder() / f"frechet-{key}.npz"

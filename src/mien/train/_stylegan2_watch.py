@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ GRID = (8, 8)
 Watch = Callable[[Generator, int], float]
 
 
-def watch(paths: list[Path], folder: Path, samples: int) -> Watch:
+def watch(paths: Sequence[Path], folder: Path, samples: int) -> Watch:
     """A call that draws a grid of fixed latents and measures the distance over `samples`.
 
     paths: the photos to compare with; the grids go to `folder`.
@@ -33,7 +33,7 @@ def watch(paths: list[Path], folder: Path, samples: int) -> Watch:
     return seen
 
 
-def distance(network: Generator, paths: list[Path], samples: int) -> float:
+def distance(network: Generator, paths: Sequence[Path], samples: int) -> float:
     """frechet_mobilenet of `samples` samples (seed 1, no truncation) to the photos."""
     photos = photo_moments(paths, network.shape.size)
     return frechet_mobilenet(moments(sample_faces(network, samples, seed=1)), photos)

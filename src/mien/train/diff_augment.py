@@ -42,7 +42,8 @@ def _colour(faces: torch.Tensor, random: torch.Generator, share: float) -> torch
     grey = x.mean(1, keepdim=True)
     x = grey + (x - grey) * (1 + on * (2 * saturation - 1))
     level = x.mean(dim=(1, 2, 3), keepdim=True)
-    return level + (x - level) * (1 + on * (contrast - 0.5))
+    out: torch.Tensor = level + (x - level) * (1 + on * (contrast - 0.5))
+    return out
 
 
 def _translate(faces: torch.Tensor, random: torch.Generator, share: float) -> torch.Tensor:

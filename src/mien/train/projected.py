@@ -50,7 +50,7 @@ class Features(nn.Module):
 
 
 class Mixing(nn.Module):
-    """Fixed random 1x1 convolutions of each map, then a fixed random pyramid from coarse to fine."""
+    """Fixed random 1x1 convolutions of each map, then a fixed random pyramid, coarse to fine."""
 
     def __init__(self, channels: Sequence[int], widths: Sequence[int]) -> None:
         super().__init__()

@@ -241,7 +241,8 @@ def _share(state: State, recipe: Recipe) -> float:
 
 
 def _noise(network: Generator, count: int, random: torch.Generator) -> list[torch.Tensor]:
-    levels = [layer.level for layer in network.synthesis.layers]
+    coarse, *finer = network.shape.levels
+    levels = [coarse, *(level for level in finer for _ in range(2))]
     return [torch.randn(count, 1, level, level, generator=random) for level in levels]
 
 
