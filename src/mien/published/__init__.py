@@ -4,7 +4,8 @@
 writes a model folder. Nothing that a file names is imported or called.
 """
 
+from mien.published._folder import import_model
 from mien.published._layouts import Kind
 from mien.published._read import Published, detect, read
 
-__all__ = ["Kind", "Published", "detect", "read"]
+__all__ = ["Kind", "Published", "detect", "import_model", "read"]

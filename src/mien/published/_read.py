@@ -40,18 +40,19 @@ def detect(path: Path) -> Kind:
         return recognise(content.value).kind
 
 
-def read(path: Path, prefix: str = "") -> Published:
-    """The tensors of a file whose names start with `prefix`, without running anything in it.
+def read(path: Path, skip: str = "") -> Published:
+    """The tensors of a file, without running anything in it.
 
-    Of several generators in the file the averaged one is taken.
+    Of several generators in the file the averaged one is taken. skip: the beginning of
+    names to leave out, such as "encoder." where only pSp's decoder is wanted.
     Raises BadInput when there is no such file and BadModel when it is damaged,
     would run code, declares more than it holds, or holds nothing that mien knows.
     """
     content = open_content(path)
     with refusals(path):
         found = recognise(content.value)
-        chosen = {name: leaf for name, leaf in found.leaves.items() if name.startswith(prefix)}
-        return Published(found.kind, arrays(chosen, content.size), found.extras, found.config)
+        leaves = {k: v for k, v in found.leaves.items() if not (skip and k.startswith(skip))}
+        return Published(found.kind, arrays(leaves, content.size), found.extras, found.config)
 
 
 def read_part(path: Path, part: str) -> dict[str, np.ndarray]:

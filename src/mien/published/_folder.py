@@ -1,0 +1,166 @@
+"""A published file as a model folder: safetensors, and a card that says where it came from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mien.checkpoint import CARD, save_model
+from mien.errors import BadInput, BadModel
+from mien.published._layouts import Kind
+from mien.published._open import refusals
+from mien.published._read import Published, read
+from mien.published.catalogue import entry_of
+
+UNKNOWN = "not known; ask the file's publisher"
+ENCODER, DECODER = "encoder.", "decoder."  # of pSp and e4e
+DIRECTIONS = frozenset({Kind.BOUNDARY, Kind.DIRECTION, Kind.GANSPACE, Kind.SEFA})
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network under our keys. card: what its kind adds to the card."""
+
+    tensors: dict[str, np.ndarray]
+    card: dict[str, Any]
+
+
+def import_model(
+    path: Path, folder: Path, name: str = "", frame: str = "ffhq", licence: str = ""
+) -> dict[str, Any]:
+    """Write the generator or translator of a published file as a model folder; its card.
+
+    name: of the model, the folder's if empty. frame: how its training faces were
+    aligned, "ffhq" or "celeba". licence: what the catalogue says of this very file
+    if empty. Raises BadInput for a folder that holds a model already and for files of
+    directions, BadModel for a file that cannot be read or converted.
+    """
+    path, folder = Path(path), Path(folder)
+    if (folder / CARD).exists():
+        raise BadInput(f"{folder} holds a model already; choose another folder")
+    published = read(path, skip=ENCODER)
+    converted = convert(published, path)
+    digest = digest_of(path)
+    entry = entry_of(digest)
+    card = {
+        "name": name or folder.resolve().name,
+        **converted.card,
+        "licence": licence or (entry.licence if entry is not None else UNKNOWN),
+        "source": {"format": published.kind.value, "file": path.name, "sha256": digest},
+    }
+    if "input" in card:
+        card["input"] = {**card["input"], "frame": frame}
+    save_model(folder, converted.tensors, card)
+    return card
+
+
+def convert(published: Published, path: Path) -> Model:
+    """The network of a published file under our keys.
+
+    path: for messages. Raises BadModel naming a key that is missing, unexpected or of
+    another shape, and BadInput for files of directions.
+    """
+    if published.kind in DIRECTIONS:
+        raise BadInput(f"{path} holds directions, not a network; say with --for which model's")
+    if published.kind not in CONVERTERS:
+        raise BadModel(
+            f"{path} holds a {published.kind.value} network, which mien reads but does not convert"
+        )
+    try:
+        with refusals(path):
+            return CONVERTERS[published.kind](published)
+    except BadModel as error:
+        raise error if str(path) in str(error) else BadModel(f"{path}: {error}") from error
+
+
+def digest_of(path: Path) -> str:
+    """sha256 of a file, hexadecimal."""
+    with Path(path).open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def _rosinality(published: Published) -> Model:
+    tensors = dict(published.tensors)
+    average = tensors.pop("latent_avg", None)
+    from mien.published import rosinality
+
+    return _stylegan2(*rosinality.generator_to_ours(tensors, average))
+
+
+def _encoder(published: Published) -> Model:
+    """The decoder of pSp or e4e."""
+    inner = {k.removeprefix(DECODER): v for k, v in published.tensors.items() if k[:8] == DECODER}
+    if "latent_avg" in published.tensors:
+        inner["latent_avg"] = published.tensors["latent_avg"]
+    return _rosinality(Published(Kind.ROSINALITY, inner, {}, {}))
+
+
+def _nvidia(published: Published) -> Model:
+    from mien.published import nvidia
+
+    return _stylegan2(*nvidia.generator_to_ours(published.tensors, published.config))
+
+
+def _nvidia_tf(published: Published) -> Model:
+    from mien.published._tensorflow import to_nvidia
+
+    return _nvidia(Published(Kind.NVIDIA, to_nvidia(published.tensors), {}, {}))
+
+
+def _genforce(published: Published) -> Model:
+    from mien.published import genforce
+
+    return _stylegan2(*genforce.generator_to_ours(published.tensors, published.config))
+
+
+def _stylegan2(ours: dict[str, np.ndarray], shape: Any) -> Model:
+    if "average" not in ours:  # the mean of mapped samples
+        from mien.published._stylegan2 import load_generator
+
+        ours = ours | {"average": load_generator(ours, shape).average.numpy()}
+    return _space("stylegan2", "w+", ours, shape)
+
+
+def _space(architecture: str, space: str, ours: dict[str, np.ndarray], shape: Any) -> Model:
+    card = {
+        "kind": "space",
+        "architecture": architecture,
+        "space": space,
+        "input": {"size": shape.size, "range": [-1, 1]},
+        "options": asdict(shape),
+    }
+    return Model(ours, card)
+
+
+def _stargan(published: Published) -> Model:
+    """Tensors under their original names; the labels' names are in no file."""
+    lookup = "L1.weight" in published.tensors
+    first = published.tensors["L1.weight" if lookup else "main.0.weight"]
+    if first.ndim != 4:
+        raise BadModel(f"the first convolution has shape {list(first.shape)}, not [O, I, k, k]")
+    labels = published.tensors["L2.gain.weight"].shape[0] if lookup else first.shape[1] - 3
+    options = {"width": first.shape[0], "labels": labels, "norm": "lookup" if lookup else "plain"}
+    card = {"kind": "translator", "architecture": "stargan", "options": options}
+    return Model(published.tensors, card)
+
+
+def _stargan_discriminator(published: Published) -> Model:
+    card = {"kind": "discriminator", "architecture": "stargan"}
+    return Model(published.tensors, card)
+
+
+CONVERTERS: dict[Kind, Callable[[Published], Model]] = {
+    Kind.ROSINALITY: _rosinality,
+    Kind.PSP: _encoder,
+    Kind.E4E: _encoder,
+    Kind.NVIDIA: _nvidia,
+    Kind.NVIDIA_TF: _nvidia_tf,
+    Kind.GENFORCE_STYLEGAN2: _genforce,
+    Kind.STARGAN: _stargan,
+    Kind.STARGAN_DISCRIMINATOR: _stargan_discriminator,
+}

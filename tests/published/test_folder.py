@@ -1,0 +1,246 @@
+"""Published networks as model folders, and back."""
+
+import hashlib
+import json
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from mien.checkpoint import load_model
+from mien.errors import BadInput, BadModel, UnknownName
+from mien.generators.stylegan2 import Architecture, Generator
+from mien.published import _folder, catalogue, genforce, import_model, nvidia, read, rosinality
+from mien.published._export import export_model
+from tests.parity import fill
+from tests.published import fakes
+
+LAYOUTS = {"rosinality": rosinality, "nvidia": nvidia, "genforce": genforce}
+SHAPE = Architecture(size=16, latent=12, layers=3, base=128, most=16)
+
+
+@pytest.fixture(scope="module")
+def ours():
+    """A small generator, every tensor random, under our keys."""
+    random = np.random.default_rng(3)
+    shapes = {k: v.shape for k, v in Generator(SHAPE).state_dict().items()}
+    return {k: random.standard_normal(shape).astype(np.float32) for k, shape in shapes.items()}
+
+
+def equal(found, wanted, tolerance=0.0):
+    assert found.keys() == wanted.keys()
+    for name, value in wanted.items():
+        assert np.abs(found[name] - value).max() <= tolerance, name
+
+
+def saved(path, layout, ours):
+    """The generator as the file that the layout's own training writes."""
+    theirs = LAYOUTS[layout].generator_from_ours(ours, SHAPE)
+    held = {k: torch.from_numpy(v) for k, v in theirs.items()}
+    average = torch.from_numpy(ours["average"])
+    if layout == "nvidia":
+        kwargs = {"z_dim": 12, "mapping_kwargs": {"num_layers": 3}, "synthesis_kwargs": {}}
+        fakes.nvidia_pickle(path, theirs, kwargs)
+    elif layout == "rosinality":
+        torch.save({"g": held, "g_ema": held, "latent_avg": average}, path)
+    elif layout == "genforce":
+        torch.save({"generator": {}, "generator_smooth": held}, path)
+    return path
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_layout_gives_the_same_model(tmp_path, ours, layout):
+    path = saved(tmp_path / "file", layout, ours)
+    card = import_model(path, tmp_path / "model", "face")
+    tensors, kept = load_model(tmp_path / "model")
+    equal(tensors, ours, 1e-6)
+    assert kept == json.loads(json.dumps({**card, "sha256": kept["sha256"]}))
+    assert (card["name"], card["kind"], card["architecture"]) == ("face", "space", "stylegan2")
+    assert card["space"] == "w+"
+    assert card["input"] == {"size": 16, "range": [-1, 1], "frame": "ffhq"}
+    assert card["source"]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert card["source"]["file"] == "file"
+    assert Architecture(**card["options"]).channels == SHAPE.channels
+
+
+@pytest.mark.parametrize("rows", [(), (1,), (6,)])
+@pytest.mark.parametrize("kind", ["psp", "e4e"])
+def test_decoders_of_encoders(tmp_path, ours, rows, kind):
+    theirs = rosinality.generator_from_ours(ours, SHAPE)
+    held = {f"decoder.{k}": torch.from_numpy(v) for k, v in theirs.items()}
+    held["encoder.body.0.weight"] = torch.zeros(3)
+    average = torch.from_numpy(ours["average"]).expand(*rows, 12).clone()
+    encoder = {"e4e": "Encoder4Editing", "psp": "GradualStyleEncoder"}[kind]
+    options = {"encoder_type": encoder}
+    torch.save({"state_dict": held, "latent_avg": average, "opts": options}, tmp_path / "a.pt")
+    card = import_model(tmp_path / "a.pt", tmp_path / "model")
+    assert card["source"]["format"] == kind
+    assert card["name"] == "model"
+    equal(load_model(tmp_path / "model")[0], ours, 1e-6)
+
+
+def test_a_generator_without_average_gets_the_mean_of_its_samples(tmp_path, ours):
+    theirs = rosinality.generator_from_ours(ours, SHAPE)
+    torch.save({"g_ema": {k: torch.from_numpy(v) for k, v in theirs.items()}}, tmp_path / "a.pt")
+    import_model(tmp_path / "a.pt", tmp_path / "model")
+    average = load_model(tmp_path / "model")[0]["average"]
+    generator = Generator(SHAPE)
+    generator.load_state_dict({k: torch.from_numpy(v) for k, v in ours.items()})
+    with torch.no_grad():
+        w = generator.mapping(torch.randn(10_000, 12, generator=torch.Generator().manual_seed(7)))
+    assert np.abs(average - w.mean(0).numpy()).max() < 6 * w.std(0).max() / 70  # 2 / sqrt(10,000)
+
+
+def tensorflow(theirs):
+    """Variables as TensorFlow holds them, from stylegan2-ada-pytorch's tensors."""
+    variables = {"lod": np.float32(0)}
+    layers = {"conv0": "Conv0_up", "conv1": "Conv1", "torgb": "ToRGB"}
+    for name, value in theirs.items():
+        if name == "mapping.w_avg":
+            variables["dlatent_avg"] = value
+        elif match := re.fullmatch(r"mapping\.fc(\d)\.(\w+)", name):
+            variables[f"mapping/Dense{match[1]}/{match[2]}"] = value.T
+        elif name == "synthesis.b4.const":
+            variables["synthesis/4x4/Const/const"] = value[None]
+        elif match := re.fullmatch(r"synthesis\.b(\d+)\.conv(\d)\.noise_const", name):
+            level = int(match[1]).bit_length() - 1
+            number = 0 if level == 2 else 2 * level - 5 + int(match[2])
+            variables[f"synthesis/noise{number}"] = value[None, None]
+        elif match := re.fullmatch(r"synthesis\.b(\d+)\.(conv0|conv1|torgb)\.(\S+)", name):
+            size, kind, what = match.groups()
+            place = f"synthesis/{size}x{size}/" + (
+                "Conv" if (size, kind) == ("4", "conv1") else layers[kind]
+            )
+            if what == "weight":
+                turned = value.transpose(2, 3, 1, 0)
+                variables[f"{place}/weight"] = turned[::-1, ::-1] if kind == "conv0" else turned
+            elif what == "affine.weight":
+                variables[f"{place}/mod_weight"] = value.T
+            elif what == "affine.bias":
+                variables[f"{place}/mod_bias"] = value - 1
+            elif what != "resample_filter":
+                variables[f"{place}/{what}"] = value
+    return {k: np.float32(v) if np.ndim(v) == 0 else v for k, v in variables.items()}
+
+
+def test_networks_of_tensorflow(tmp_path, ours):
+    theirs = nvidia.generator_from_ours(ours, SHAPE)
+    path = fakes.tensorflow_pickle(tmp_path / "a.pkl", tensorflow(theirs))
+    card = import_model(path, tmp_path / "model")
+    assert card["source"]["format"] == "nvidia-tf"
+    equal(load_model(tmp_path / "model")[0], ours, 1e-6)
+    strange = tensorflow(theirs) | {"synthesis/4x4/Other/weight": np.zeros(1, np.float32)}
+    path = fakes.tensorflow_pickle(tmp_path / "b.pkl", strange)
+    with pytest.raises(BadModel, match=r"b\.pkl holds the variable synthesis/4x4/Other/weight"):
+        import_model(path, tmp_path / "other")
+
+
+@torch.no_grad()
+def test_a_pickle_of_nvidia_paints_what_its_own_code_painted(tmp_path):
+    fixture = fill.load("tests/parity/stylegan2_ada_generator")
+    arguments = fixture.manifest["modules"]["G"]["args"]
+    path = fakes.nvidia_pickle(tmp_path / "a.pkl", fixture.state("G"), arguments)
+    card = import_model(path, tmp_path / "model")
+    generator = Generator(Architecture(**card["options"]))
+    tensors, _ = load_model(tmp_path / "model")
+    generator.load_state_dict({k: torch.from_numpy(v) for k, v in tensors.items()})
+    w = torch.from_numpy(fixture.input("wplus"))
+    # the fixture painted with the pickle's stored noise
+    styles = generator.styles(torch.from_numpy(fixture.input("z")))
+    assert fixture.check("ws", styles[:, 0].numpy())[1]
+    assert fixture.check("img", generator.synthesis(styles, "stored").numpy())[1]
+    assert fixture.check("img_wplus", generator.synthesis(w, "stored").numpy())[1]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_models_go_back_into_every_layout(tmp_path, ours, layout):
+    import_model(saved(tmp_path / "file", "rosinality", ours), tmp_path / "model")
+    export_model(tmp_path / "model", tmp_path / "out.pt", layout)
+    published = read(tmp_path / "out.pt")
+    average = published.tensors.pop("latent_avg", ours["average"])
+    np.testing.assert_array_equal(average, ours["average"])
+    equal(published.tensors, LAYOUTS[layout].generator_from_ours(ours, SHAPE), 1e-6)
+    loaded = torch.load(tmp_path / "out.pt", weights_only=True)
+    assert loaded.keys() >= {
+        {"rosinality": "g_ema", "nvidia": "G_ema"}.get(layout, "generator_smooth")
+    }
+
+
+def test_what_cannot_be_exported(tmp_path, ours):
+    import_model(saved(tmp_path / "file", "rosinality", ours), tmp_path / "model")
+    with pytest.raises(UnknownName, match="did you mean rosinality"):
+        export_model(tmp_path / "model", tmp_path / "out.pt", "rosinalty")
+    torch.save(STARGAN, tmp_path / "a.ckpt")
+    import_model(tmp_path / "a.ckpt", tmp_path / "translator")
+    with pytest.raises(BadInput, match="is a stargan"):
+        export_model(tmp_path / "translator", tmp_path / "out.pt", "nvidia")
+
+
+STARGAN = {
+    "main.0.weight": torch.randn(4, 8, 7, 7), "main.1.weight": torch.randn(4),
+    "main.1.running_mean": torch.randn(4), "main.1.num_batches_tracked": torch.tensor(7),
+    "main.3.weight": torch.randn(8, 4, 4, 4),
+}  # fmt: skip
+
+
+def test_translators_keep_their_keys(tmp_path):
+    torch.save(STARGAN, tmp_path / "a.ckpt")
+    card = import_model(tmp_path / "a.ckpt", tmp_path / "model")
+    assert (card["kind"], card["architecture"]) == ("translator", "stargan")
+    assert card["options"] == {"width": 4, "labels": 5, "norm": "plain"}
+    equal(load_model(tmp_path / "model")[0], {k: v.numpy() for k, v in STARGAN.items()})
+    lookup = {"L1.weight": torch.randn(4, 3, 7, 7), "L2.gain.weight": torch.randn(6, 4)}
+    torch.save(lookup, tmp_path / "b.ckpt")
+    card = import_model(tmp_path / "b.ckpt", tmp_path / "lookup")
+    assert card["options"] == {"width": 4, "labels": 6, "norm": "lookup"}
+
+
+def test_licences_come_from_the_catalogue_or_the_user(tmp_path, ours, monkeypatch):
+    path = saved(tmp_path / "file", "rosinality", ours)
+    assert "not known" in import_model(path, tmp_path / "a")["licence"]
+    assert import_model(path, tmp_path / "b", licence="MIT")["licence"] == "MIT"
+    entry = catalogue.find_entry("rosinality-ffhq-256")
+    monkeypatch.setattr(_folder, "entry_of", lambda _: entry)
+    assert import_model(path, tmp_path / "c")["licence"] == entry.licence
+
+
+@pytest.mark.parametrize(
+    ("key", "shape", "named"),
+    [
+        ("convs.1.conv.weight", (1, 16, 8, 3, 3), "convs.1.conv.weight"),
+        ("style.2.weight", (12, 13), "style.2.weight"),
+        ("noises.noise_1", (1, 1, 9, 8), "noises.noise_1"),
+        ("input.input", None, "input.input"),
+        ("extra.weight", (2,), "extra.weight"),
+        ("latent_avg", (13,), "latent_avg"),
+    ],
+)
+def test_tensors_of_another_shape_are_named(tmp_path, ours, key, shape, named):
+    theirs = dict(rosinality.generator_from_ours(ours, SHAPE))
+    held = {k: torch.from_numpy(v) for k, v in theirs.items()}
+    average = torch.zeros(13 if key == "latent_avg" else 12)
+    if shape is None:
+        del held[key]
+    elif key != "latent_avg":
+        held[key] = torch.zeros(shape)
+    torch.save({"g_ema": held, "latent_avg": average}, tmp_path / "a.pt")
+    with pytest.raises(BadModel, match=re.escape(named)) as caught:
+        import_model(tmp_path / "a.pt", tmp_path / "model")
+    assert str(caught.value).startswith(str(tmp_path / "a.pt"))
+    assert not (tmp_path / "model").exists()
+
+
+def test_folders_and_files_that_do_not_fit(tmp_path, ours):
+    path = saved(tmp_path / "file", "rosinality", ours)
+    import_model(path, tmp_path / "model")
+    with pytest.raises(BadInput, match="holds a model already"):
+        import_model(path, tmp_path / "model")
+    np.save(tmp_path / "a.npy", np.ones((1, 8)))
+    with pytest.raises(BadInput, match="holds directions"):
+        import_model(tmp_path / "a.npy", tmp_path / "other")
+    fakes.tensorflow_pickle(
+        tmp_path / "b.pkl", {"4x4/Dense/weight": np.ones((2, 2)), "ToRGB_lod0/weight": np.ones(1)}
+    )
+    with pytest.raises(BadModel, match="pggan-tf network, which mien reads but does not convert"):
+        import_model(tmp_path / "b.pkl", tmp_path / "other")
