@@ -11,9 +11,11 @@ from mien.directions._edit import amounts_to, edit
 from mien.directions._files import open_directions, save_directions
 from mien.directions._layers import check_layers, layer_set
 from mien.directions._rows import over_rows
+from mien.directions._samples import SampleOptions, labelled_samples
 
 __all__ = [
     "CalibrationOptions",
+    "SampleOptions",
     "amounts_to",
     "bounded",
     "calibrate",
@@ -21,6 +23,7 @@ __all__ = [
     "condition",
     "edit",
     "fit_distribution",
+    "labelled_samples",
     "layer_set",
     "levels_of",
     "open_directions",
