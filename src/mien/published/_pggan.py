@@ -1,0 +1,144 @@
+"""PGGAN in the layouts of genforce (genforce/genforce, genforce/sefa) and InterFaceGAN.
+
+Two differences hide from shape checks: the first layer is stored as a 4x4
+convolution with its axes reversed, and "fused" upsampling layers as transposed
+convolutions.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from mien.errors import UnknownName
+from mien.generators._progressive import Sizes
+from mien.generators.pggan import Architecture, Critic, Discriminator, Generator
+from mien.published import _grown as common
+from mien.published._grown import Options
+from mien.published._table import Arrays, Pair, Table, count, side
+
+LAYOUTS = ("genforce", "interfacegan")
+GENERATOR, DISCRIMINATOR = "this PGGAN generator", "this PGGAN discriminator"
+
+
+def generator_to_ours(
+    tensors: Arrays, options: Options | None = None
+) -> tuple[dict[str, np.ndarray], Architecture]:
+    """(tensors under our keys, sizes) of a generator's state dict, of either layout.
+
+    options: keyword arguments of the original constructor, of which final_tanh,
+    label_size and, where no layer changes its width, genforce's fused_scale
+    cannot be told from the tensors.
+    Raises BadModel naming a key that is missing, unexpected or of another shape.
+    """
+    options = options or {}
+    layout = "interfacegan" if "layer0.conv.weight" in tensors else "genforce"
+    shape = _shape(tensors, options, layout)
+    transposed = _fused(tensors, options, layout, shape)
+    return _table(shape, layout, transposed).to_ours(tensors), shape
+
+
+def generator_from_ours(
+    tensors: Arrays, shape: Architecture, layout: str = "genforce", fused: bool = False
+) -> dict[str, np.ndarray]:
+    """The generator's state dict; `fused` as the constructor's fused_scale."""
+    if layout not in LAYOUTS:
+        raise UnknownName("layout", layout, LAYOUTS)
+    return _table(shape, layout, fused).to_theirs(tensors)
+
+
+def discriminator_to_ours(
+    tensors: Arrays, options: Options | None = None
+) -> tuple[dict[str, np.ndarray], Sizes, Critic]:
+    """(tensors under our keys, sizes, critic) of a genforce discriminator's state dict.
+
+    options: keyword arguments of the original constructor, of which fused_scale
+    and minibatch_std_group_size cannot be told from the tensors.
+    Raises BadModel naming a key that is missing, unexpected or of another shape.
+    """
+    return common.discriminator_to_ours(tensors, options or {}, DISCRIMINATOR)
+
+
+def discriminator_from_ours(tensors: Arrays, sizes: Sizes, critic: Critic) -> dict[str, np.ndarray]:
+    """The discriminator's state dict."""
+    return common.discriminator_table(sizes, critic, DISCRIMINATOR).to_theirs(tensors)
+
+
+def open_generator(tensors: Arrays, options: Options | None = None) -> Generator:
+    """A generator ready to run, from a state dict with its original keys, of any size."""
+    ours, shape = generator_to_ours(tensors, options)
+    return common.loaded(Generator(shape), ours)
+
+
+def open_discriminator(tensors: Arrays, options: Options | None = None) -> Discriminator:
+    """A discriminator ready to run, from a state dict with its original keys, of any size."""
+    ours, sizes, critic = discriminator_to_ours(tensors, options)
+    return common.loaded(Discriminator(sizes, critic), ours)
+
+
+def _shape(tensors: Arrays, options: Options, layout: str) -> Architecture:
+    weight, bias = _parts(layout)
+    side(tensors, f"output0{bias}", 0, GENERATOR)
+    heads = count(tensors, f"output{{}}{bias}", range(32))
+    widths = [side(tensors, f"layer{2 * n}{bias}", 0, GENERATOR) for n in range(heads)]
+    labels = options.get("label_size", 0)
+    return Architecture(
+        **common.sized(widths, GENERATOR),
+        latent=side(tensors, f"layer0{weight}", 1, GENERATOR) - labels,
+        labels=labels,
+        squash=common.squash(options),
+        fade=layout == "genforce",
+    )
+
+
+def _fused(tensors: Arrays, options: Options, layout: str, shape: Architecture) -> bool:
+    """InterFaceGAN shows it in a key, genforce where a layer changes its width."""
+    if layout == "interfacegan":
+        return "layer2.weight" in tensors
+    for n in range(1, len(shape.channels)):
+        before, after = shape.channels[n - 1 : n + 1]
+        if before != after and "fused_scale" not in options:
+            return side(tensors, f"layer{2 * n}.weight", 0, GENERATOR) == before
+    return common.fused(options, 0, False)
+
+
+def _parts(layout: str) -> tuple[str, str]:
+    return (".conv.weight", ".wscale.bias") if layout == "interfacegan" else (".weight", ".bias")
+
+
+def _table(shape: Architecture, layout: str, fused: bool) -> Table:
+    weight, bias = _parts(layout)
+    pairs = [Pair("lod", "lod"), _start(weight, shape), Pair(f"layer0{bias}", "layers.0.bias")]
+    for n in range(1, 2 * len(shape.channels)):
+        pairs += [Pair(f"layer{n}{bias}", f"layers.{n}.conv.bias")]
+        pairs += [_convolution(n, layout) if fused and n % 2 == 0 else _plain(n, weight)]
+    for n in range(len(shape.channels)):
+        pairs += [Pair(f"output{n}{weight}", f"heads.{n}.conv.weight")]
+        pairs += [Pair(f"output{n}{bias}", f"heads.{n}.conv.bias")]
+    with torch.device("meta"):
+        return Table(GENERATOR, pairs, {}, common.shapes(Generator(shape)))
+
+
+def _start(weight: str, shape: Architecture) -> Pair:
+    """Theirs [C, D, 4, 4] is reversed; ours is [16 C, D], rows ordered y, x, channel."""
+
+    def unpack(array: np.ndarray) -> np.ndarray:
+        return common.flip(array).transpose(2, 3, 0, 1).reshape(-1, array.shape[1])
+
+    def pack(array: np.ndarray) -> np.ndarray:
+        return common.flip(array.reshape(4, 4, shape.channels[0], -1).transpose(2, 3, 0, 1))
+
+    return Pair(f"layer0{weight}", "layers.0.weight", unpack, pack)
+
+
+def _plain(number: int, weight: str) -> Pair:
+    return Pair(f"layer{number}{weight}", f"layers.{number}.conv.weight")
+
+
+def _convolution(number: int, layout: str) -> Pair:
+    """A "fused" layer, in both layouts a transposed convolution."""
+    change = {
+        "interfacegan": (common.from_hwio, common.to_hwio),
+        "genforce": (common.swapped, common.swapped),
+    }
+    return Pair(f"layer{number}.weight", f"layers.{number}.conv.weight", *change[layout])
