@@ -1,0 +1,96 @@
+"""The projected discriminator: folded trunks, fixed mixing, heads that learn."""
+
+import pytest
+import torch
+
+from mien.recognise import efficientnet_lite0, mobilenet_v2
+from mien.recognise.imagenet import load_trunk, normalise
+from mien.train.projected import CHANNELS, TAPS, Features, Head, Mixing, Projected, fold_norms
+
+
+@pytest.fixture
+def faces():
+    torch.manual_seed(0)
+    return torch.rand(2, 3, 64, 64) * 2 - 1
+
+
+def test_folded_norms_change_nothing():
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.ReLU(),
+        torch.nn.Sequential(torch.nn.Conv2d(4, 5, 1, bias=False), torch.nn.BatchNorm2d(5)),
+    )  # fmt: skip
+    x = torch.randn(6, 3, 8, 8)
+    network(x)  # moves the running statistics
+    network.eval()
+    want = network(x)
+    fold_norms(network)
+    assert not any(isinstance(layer, torch.nn.BatchNorm2d) for layer in network.modules())
+    torch.testing.assert_close(network(x), want)
+
+
+def test_mobilenets_maps_are_the_trunks(faces):
+    x, want = normalise(faces), []
+    trunk = load_trunk(mobilenet_v2).eval()
+    with torch.no_grad():
+        for number, layer in enumerate(trunk.layers()):
+            x = layer(x)
+            want += [x] if number in TAPS["mobilenet_v2"] else []
+        got = Features("mobilenet_v2")(faces)
+    for one, two in zip(got, want, strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-3, atol=1e-3)
+
+
+def test_lite0s_last_tap_is_the_trunks(faces):
+    trunk, seen = load_trunk(efficientnet_lite0).eval(), []
+    last = TAPS["efficientnet_lite0"][-1] - 1  # the stem is layer 0
+    trunk._blocks[last].register_forward_hook(lambda *a: seen.append(a[2]))
+    with torch.no_grad():
+        trunk(normalise(faces))
+        got = Features("efficientnet_lite0")(faces)[-1]
+    torch.testing.assert_close(got, seen[0], rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("trunk", sorted(TAPS))
+def test_maps_have_the_strides_and_channels_declared(trunk, faces):
+    with torch.no_grad():
+        maps = Features(trunk, pretrained=False)(faces)
+    assert [x.shape[1] for x in maps] == list(CHANNELS[trunk])
+    assert [x.shape[2] for x in maps] == [32, 16, 8, 4]
+
+
+def test_mixing_is_linear_and_lets_coarse_maps_reach_fine_ones():
+    mixing = Mixing((2, 3), (4, 5))
+    fine, coarse = torch.randn(1, 2, 8, 8), torch.randn(1, 3, 4, 4)
+    both = mixing([fine, coarse])
+    alone = [a + b for a, b in zip(mixing([fine, 0 * coarse]), mixing([0 * fine, coarse]),
+                                   strict=True)]  # fmt: skip
+    for one, two in zip(both, alone, strict=True):
+        torch.testing.assert_close(one, two)
+    assert mixing([0 * fine, coarse])[0].abs().sum() > 0  # coarse to fine
+    assert mixing([fine, 0 * coarse])[1].abs().sum() == 0  # never back
+
+
+@pytest.mark.parametrize("side", [2, 4, 8, 16, 32])
+def test_heads_judge_patches_of_any_map(side):
+    head = Head(4, side)
+    assert head(torch.randn(2, 4, side, side)).shape[:2] == (2, 1)
+
+
+def test_heads_have_spectral_norm_one():
+    head = Head(8, 8)
+    for _ in range(30):
+        head(torch.randn(2, 8, 8, 8))
+    first = head.layers[0].weight.detach().flatten(1)
+    assert float(torch.linalg.matrix_norm(first, 2)) == pytest.approx(1, abs=0.02)
+
+
+def test_only_heads_learn_and_faces_get_gradients(faces):
+    judge = Projected(64, "mobilenet_v2", pretrained=False)
+    learning = {key for key, value in judge.named_parameters() if value.requires_grad}
+    assert learning
+    assert all(key.startswith("heads.") for key in learning)
+    faces.requires_grad_()
+    logits = judge.logits(judge.project(faces))
+    (gradient,) = torch.autograd.grad(sum(x.sum() for x in logits), faces)
+    assert gradient.abs().sum() > 0
