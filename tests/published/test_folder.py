@@ -157,10 +157,15 @@ def test_a_pickle_of_nvidia_paints_what_its_own_code_painted(tmp_path):
 def test_models_go_back_into_every_layout(tmp_path, ours, layout):
     import_model(saved(tmp_path / "file", "rosinality", ours), tmp_path / "model")
     export_model(tmp_path / "model", tmp_path / "out.pt", layout)
+    again = import_model(tmp_path / "out.pt", tmp_path / "again")
+    assert again["source"]["format"].startswith(layout)
+    equal(load_model(tmp_path / "again")[0], ours, 1e-6)
     published = read(tmp_path / "out.pt")
     average = published.tensors.pop("latent_avg", ours["average"])
     np.testing.assert_array_equal(average, ours["average"])
-    equal(published.tensors, LAYOUTS[layout].generator_from_ours(ours, SHAPE), 1e-6)
+    wanted = LAYOUTS[layout].generator_from_ours(ours, SHAPE)
+    equal(published.tensors, wanted, 1e-6)
+    assert all(published.tensors[name].shape == value.shape for name, value in wanted.items())
     loaded = torch.load(tmp_path / "out.pt", weights_only=True)
     assert loaded.keys() >= {
         {"rosinality": "g_ema", "nvidia": "G_ema"}.get(layout, "generator_smooth")

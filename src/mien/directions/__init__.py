@@ -10,11 +10,13 @@ from mien.directions._distribution import bounded, fit_distribution
 from mien.directions._edit import amounts_to, edit
 from mien.directions._files import open_directions, save_directions
 from mien.directions._layers import check_layers, layer_set
+from mien.directions._published import ImportOptions, import_directions
 from mien.directions._rows import over_rows
 from mien.directions._samples import SampleOptions, labelled_samples
 
 __all__ = [
     "CalibrationOptions",
+    "ImportOptions",
     "SampleOptions",
     "amounts_to",
     "bounded",
@@ -23,6 +25,7 @@ __all__ = [
     "condition",
     "edit",
     "fit_distribution",
+    "import_directions",
     "labelled_samples",
     "layer_set",
     "levels_of",

@@ -4,8 +4,18 @@
 writes a model folder. Nothing that a file names is imported or called.
 """
 
-from mien.published._folder import import_model
-from mien.published._layouts import Kind
+from mien.published._export import export_model
+from mien.published._folder import digest_of, import_model
+from mien.published._layouts import DIRECTIONS, Kind
 from mien.published._read import Published, detect, read
 
-__all__ = ["Kind", "Published", "detect", "import_model", "read"]
+__all__ = [
+    "DIRECTIONS",
+    "Kind",
+    "Published",
+    "detect",
+    "digest_of",
+    "export_model",
+    "import_model",
+    "read",
+]

@@ -11,6 +11,7 @@ from mien.checkpoint import find_model, load_model
 from mien.errors import BadInput, BadModel, UnknownName
 from mien.files import atomic_open
 
+STRENGTH = ".strength"  # of noise: one number, which model folders hold as [1]
 WRAPPERS = {"rosinality": "g_ema", "nvidia": "G_ema", "genforce": "generator_smooth"}
 
 
@@ -44,6 +45,7 @@ def _theirs(
         shape = Architecture(**options)
     except TypeError as error:
         raise BadModel(f"the card's options are no StyleGAN2's: {error}") from error
+    tensors = tensors | {k: v.reshape(()) for k, v in tensors.items() if k.endswith(STRENGTH)}
     if layout == "rosinality":
         return rosinality.generator_from_ours(tensors, shape)
     if layout == "nvidia":

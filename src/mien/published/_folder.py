@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 
 from mien.checkpoint import CARD, save_model
-from mien.errors import BadInput, BadModel
-from mien.published._layouts import Kind
+from mien.errors import BadInput, BadModel, UnknownName
+from mien.published._layouts import DIRECTIONS, Kind
 from mien.published._open import refusals
 from mien.published._read import Published, read
 from mien.published.catalogue import entry_of
 
+FRAMES = ("ffhq", "celeba")
 UNKNOWN = "not known; ask the file's publisher"
 ENCODER, DECODER = "encoder.", "decoder."  # of pSp and e4e
-DIRECTIONS = frozenset({Kind.BOUNDARY, Kind.DIRECTION, Kind.GANSPACE, Kind.SEFA})
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,14 @@ def import_model(
 
     name: of the model, the folder's if empty. frame: how its training faces were
     aligned, "ffhq" or "celeba". licence: what the catalogue says of this very file
-    if empty. Raises BadInput for a folder that holds a model already and for files of
-    directions, BadModel for a file that cannot be read or converted.
+    if empty. Raises UnknownName for another frame, BadInput for a folder that holds a model
+    already and for files of directions, BadModel for a file that cannot be read or converted.
     """
     path, folder = Path(path), Path(folder)
     if (folder / CARD).exists():
         raise BadInput(f"{folder} holds a model already; choose another folder")
+    if frame not in FRAMES:
+        raise UnknownName("frame", frame, FRAMES)
     published = read(path, skip=ENCODER)
     converted = convert(published, path)
     digest = digest_of(path)
@@ -126,6 +128,18 @@ def _stylegan2(ours: dict[str, np.ndarray], shape: Any) -> Model:
     return _space("stylegan2", "w+", ours, shape)
 
 
+def _stylegan(published: Published) -> Model:
+    from mien.published import _stylegan
+
+    return _space("stylegan", "w+", *_stylegan.generator_to_ours(published.tensors))
+
+
+def _pggan(published: Published) -> Model:
+    from mien.published import _pggan
+
+    return _space("pggan", "z", *_pggan.generator_to_ours(published.tensors))
+
+
 def _space(architecture: str, space: str, ours: dict[str, np.ndarray], shape: Any) -> Model:
     card = {
         "kind": "space",
@@ -161,6 +175,8 @@ CONVERTERS: dict[Kind, Callable[[Published], Model]] = {
     Kind.NVIDIA: _nvidia,
     Kind.NVIDIA_TF: _nvidia_tf,
     Kind.GENFORCE_STYLEGAN2: _genforce,
+    Kind.GENFORCE_STYLEGAN: _stylegan,
+    Kind.GENFORCE_PGGAN: _pggan,
     Kind.STARGAN: _stargan,
     Kind.STARGAN_DISCRIMINATOR: _stargan_discriminator,
 }

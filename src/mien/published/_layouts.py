@@ -32,6 +32,7 @@ class Kind(StrEnum):
     PGGAN_TF = "pggan-tf"  # read, not converted
 
 
+DIRECTIONS = frozenset({Kind.BOUNDARY, Kind.DIRECTION, Kind.GANSPACE, Kind.SEFA})
 # the averaged generator before the one in training
 WRAPPERS = ("g_ema", "G_ema", "generator_smooth", "generator", "g", "G", "state_dict")
 PARTS = {"generator": WRAPPERS, "discriminator": ("d", "D", "discriminator")}
