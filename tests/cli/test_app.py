@@ -12,8 +12,9 @@ from mien.errors import BadInput
 from tests.cli.conftest import Mien
 
 COMMANDS = (
-    "edit", "find", "attributes", "demo", "gallery build", "gallery add", "gallery sample",
-    "gallery remove", "gallery info", "directions fit", "models list", "models info",
+    "edit", "find", "sample", "interpolate", "attributes", "demo", "gallery build", "gallery add",
+    "gallery sample", "gallery remove", "gallery info", "directions fit", "models list", "models info",
+    "models pull", "models import", "models export",
     "train recogniser", "train vae", "study retrieval", "study editing",
 )  # fmt: skip
 HEAVY = ("torch", "numpy", "scipy", "sklearn", "matplotlib", "PIL", "rich", "dlib", "skimage")

@@ -47,6 +47,70 @@ def test_strip_is_seven_faces_wide_and_plain_in_the_middle(mien: Mien, astronaut
     assert (strip[:, :128] != strip[:, 6 * 128 :]).any()
 
 
+def test_to_ends_at_the_distance(mien: Mien, astronaut: Path, toys: Path) -> None:
+    from mien.directions import edit, open_directions
+    from mien.generators import open_space
+
+    result = mien("edit", astronaut, "--to", "Smiling=2.5", "--crop", "-o", "out.png")
+    assert result.exit_code == 0, result.output
+    note = read_note(Path("out.png"))
+    assert note["recipe"]["to"] == {"Smiling": 2.5}
+    found = open_directions(toys / "vae-128-directions")
+    latent = open_space(toys / "vae-128").encode(_face(astronaut))
+    after = edit(latent, found, note["amounts"])
+    column = found.index("Smiling")
+    assert after.values[0] @ found.vectors[:, column] == pytest.approx(2.5, abs=1e-3)
+
+
+def _face(photo: Path) -> np.ndarray:
+    from mien.faces.portrait import FaceOptions, open_portrait
+
+    return open_portrait(photo, 128, FaceOptions()).face.pixels[None]
+
+
+def test_an_animation_crosses_the_strip_and_returns(mien: Mien, astronaut: Path) -> None:
+    mien("edit", astronaut, "--move", "Smiling=3", "-o", "out.gif")
+    with Image.open("out.gif") as image:
+        assert image.size == (128, 128)
+        assert 40 < image.n_frames <= 48
+    assert read_note(Path("out.gif"))["recipe"]["move"] == {"Smiling": 3.0}
+
+
+def test_components_found_now_move_sampled_faces(mien: Mien, toys: Path) -> None:
+    from mien.directions import edit, pca
+    from mien.directions.contract import unlabelled
+    from mien.faces.cache import to_bytes
+    from mien.generators import open_space
+
+    options = ("--method", "pca", "--component", "2", "--amount", "1.5", "-n", "2", "--seed", "7")
+    result = mien("edit", *options, "-o", "out.png")
+    assert result.exit_code == 0, result.output
+    note = read_note(Path("out.png"))
+    assert note["sample"] == {"seed": 7, "count": 2, "truncation": 1.0}
+    assert note["recipe"]["move"] == {"component_2": 1.5}
+    assert note["method"]["method"] == "pca"
+    picture = np.asarray(Image.open("out.png"))
+    assert picture.shape == (2 * 128, 7 * 128, 3)
+    space = open_space(toys / "vae-128")
+    found = pca.find(unlabelled(space.sample(pca.SAMPLES)), pca.Options(components=20))
+    moved = edit(space.sample(2, 7), found, {"component_2": 1.5})
+    expected = to_bytes(space.decode(moved))
+    got = picture[:, 6 * 128 :].reshape(2, 128, 128, 3).astype(int)
+    assert np.abs(got - expected).max() <= 1
+
+
+def test_named_directions_move_sampled_faces_too(mien: Mien) -> None:
+    assert mien("edit", "--move", "Smiling=2", "-n", "3", "-o", "out.png").exit_code == 0
+    assert Image.open("out.png").size == (7 * 128, 3 * 128)
+    assert mien("edit", "--to", "Smiling=2", "-n", "1", "-o", "out.gif").exit_code == 0
+    assert read_note(Path("out.gif"))["recipe"]["to"] == {"Smiling": 2.0}
+
+
+def test_samples_have_no_presence_to_start_from(refused: Callable[..., str]) -> None:
+    assert "--set needs a photo" in refused("edit", "--set", "Smiling=1")
+    assert "nothing to change" in refused("edit")
+
+
 def test_aligned_photos_need_no_detector(mien: Mien, astronaut: Path) -> None:
     Image.open(astronaut).resize((178, 218)).save("aligned.png")
     options = ("--aligned", "--set", "Smiling=1", "-o", "out.png")
@@ -71,7 +135,17 @@ BAD = {
     "nothing": ([], ["--set", "--move"]),
     "no such folder": (["--set", "Smiling=1", "-o", "no/out.png"], ["-o", "does not exist"]),
     "a folder": (["--set", "Smiling=1", "-o", "folder.png"], ["-o", "folder"]),
-    "another format": (["--set", "Smiling=1", "-o", "out.gif"], ["-o", ".png"]),
+    "another format": (["--set", "Smiling=1", "-o", "out.webp"], ["-o", ".png", ".gif"]),
+    "moved twice": (["--to", "Male=1", "--move", "Male=1"], ["Male", "twice"]),
+    "misspelt to": (["--to", "Eyeglases=1"], ["--to", "did you mean Eyeglasses"]),
+    "layers of a flat latent": (["--move", "Male=1", "--layers", "0-3"], ["have no layers"]),
+    "no layers": (["--move", "Male=1", "--layers", "3..4"], ["numbers and ranges"]),
+    "component of nothing": (["--component", "1"], ["--method"]),
+    "no such method": (["--method", "sepha", "--component", "1"], ["did you mean sefa"]),
+    "no such field": (["--method", "sefa:oder=1", "--component", "1"], ["did you mean order"]),
+    "no such choice": (["--method", "sefa:order=up", "--component", "1"], ["order 'up'"]),
+    "labels needed": (["--method", "ridge", "--move", "Male=1"], ["mien directions fit"]),
+    "no style layers": (["--method", "sefa", "--component", "1"], ["no style layers"]),
     "itself": (["--set", "Smiling=1", "-o", "photo.png"], ["-o", "the photo itself"]),
     "no such face": (["--set", "Smiling=1", "--face", "9"], ["photo.png", "--face 9"]),
     "no such space": (["--set", "Smiling=1", "--space", "vae-12"], ["did you mean vae-128"]),

@@ -10,7 +10,18 @@ import typer
 from typer.core import TyperGroup
 
 from mien import __version__
-from mien.cli import attributes, demo, directions, edit, find, gallery, models, study, train
+from mien.cli import (
+    attributes,
+    demo,
+    directions,
+    edit,
+    find,
+    gallery,
+    models,
+    sample,
+    study,
+    train,
+)
 from mien.errors import MienError
 
 BAD_INPUT, INTERRUPTED = 2, 130  # exit codes
@@ -89,6 +100,8 @@ def mien(
 
 app.command("edit")(edit.edit)
 app.command("find")(find.find)
+app.command("sample")(sample.sample)
+app.command("interpolate")(sample.interpolate)
 app.command("attributes")(attributes.attributes)
 app.command("demo")(demo.demo)
 app.add_typer(gallery.app, name="gallery")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Options = TypeVar("Options")
 PICTURES = (".png", ".jpg", ".jpeg")
+ANIMATIONS = (".gif", ".mp4")
 SPACE, DIRECTIONS, BASIS = "vae-128", "vae-128-directions", "vae-128-basis"  # embedded
 
 Photo = Annotated[Path, typer.Argument(help="A photo with a face in it.", show_default=False)]
@@ -82,10 +83,12 @@ def check_names(names: Iterable[str], known: Sequence[str], option: str) -> None
             raise UnknownName(f"attribute in {option}:", name, known)
 
 
-def check_picture(path: Path, option: str, source: Path | None = None) -> None:
-    """Raise BadInput unless `path` can become a new PNG or JPEG file, other than `source`."""
-    if path.suffix.lower() not in PICTURES:
-        raise BadInput(f"{option} {path}: the name must end in {', '.join(PICTURES)}")
+def check_picture(
+    path: Path, option: str, source: Path | None = None, kinds: Sequence[str] = PICTURES
+) -> None:
+    """Raise BadInput unless `path` can become a new file of one of `kinds`, other than `source`."""
+    if path.suffix.lower() not in kinds:
+        raise BadInput(f"{option} {path}: the name must end in {', '.join(kinds)}")
     if not path.parent.is_dir():
         raise BadInput(f"{option} {path}: the folder {path.parent} does not exist; make it first")
     if path.is_dir():

@@ -65,8 +65,9 @@ class Finder(Protocol):
 
     `find` returns uncalibrated directions: low and high are quantiles of the
     coordinates of the faces it was given, unit is high - low. A part that asks
-    for no labels says `LABELS = False`: it names its directions component_0,
-    component_1, ... and its unit is the one usual for the method.
+    for no labels says `LABELS = False`, and in `SAMPLES` how many latents it wants: it
+    names its directions component_0, component_1, ... and its unit is the one
+    usual for the method.
     """
 
     @property

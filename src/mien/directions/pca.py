@@ -19,6 +19,7 @@ from mien.directions.contract import Labelled
 from mien.types import Directions
 
 LABELS = False
+SAMPLES = 10_000  # latents drawn where none are given
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from mien.errors import BadInput
 from mien.types import Directions, Latent
 
 LABELS = False
+SAMPLES = 1  # a latent, to name the space
 
 
 @dataclass(frozen=True)

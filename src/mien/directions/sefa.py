@@ -29,6 +29,7 @@ from mien.errors import BadInput, UnknownName
 from mien.types import Directions
 
 LABELS = False
+SAMPLES = 256  # latents that set low and high; directions come from the weights
 ORDERS = ("sorted", "published")
 
 

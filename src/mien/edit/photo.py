@@ -14,9 +14,9 @@ from mien.faces.paste import paste
 from mien.types import Directions, Latent
 
 if TYPE_CHECKING:  # importing torch costs seconds; whoever calls has opened them already
+    from mien.directions.contract import Recognises
     from mien.faces.portrait import Portrait
     from mien.generators.contract import Space
-    from mien.recognise.recogniser import Recogniser
 
 
 SHARES = np.array([0.25, 0.5, 0.75, 1.0])  # of the way to a wanted presence
@@ -47,7 +47,7 @@ def edit_photo(
     portrait: Portrait,
     space: Space,
     directions: Directions,
-    recogniser: Recogniser,
+    recogniser: Recognises,
     recipe: Recipe,
 ) -> EditedPhoto:
     """Edit the face of a portrait and put it back into its photo.
@@ -77,7 +77,7 @@ def edit_photo(
 
 def _needed(
     latent: Latent,
-    models: tuple[Space, Directions, Recogniser],
+    models: tuple[Space, Directions, Recognises],
     recipe: Recipe,
     amounts: Mapping[str, float],
 ) -> dict[str, float]:
