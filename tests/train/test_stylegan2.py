@@ -12,9 +12,10 @@ from mien.errors import BadInput, UnknownName
 from mien.generators.stylegan2 import Architecture, Generator
 from mien.train import _stylegan2_export, stylegan2
 from mien.train._adversaries import open_adversary
+from mien.train._stylegan2_state import Recipe, State, average, start
 from mien.train._stylegan2_watch import sample_faces, save_grid
 from mien.train.run import Run, generator
-from mien.train.stylegan2 import Recipe, State, draw_styles, start, update
+from mien.train.stylegan2 import draw_styles, update
 
 SMALL = Recipe(
     shape=Architecture(size=8, latent=6, layers=2, base=64, most=8),
@@ -102,7 +103,7 @@ def test_averages_forget_half_after_their_half_life():
             slow.fill_(1.0)
             quick.fill_(0.0)
     for _ in range(10):  # of 4 photos each
-        stylegan2.average(state, recipe, 10_000)
+        average(state, recipe, 10_000)
     for slow in state.averaged.parameters():
         torch.testing.assert_close(slow, torch.full_like(slow, 0.5))
 

@@ -51,12 +51,32 @@ def train_vae(
     _train("vae", data, out, name, recipe or [])
 
 
-def _train(part: str, data: Path, out: Path, name: str, changes: Sequence[str]) -> None:
+@app.command("stylegan2")
+def train_stylegan2(
+    data: options.Data,
+    out: Out = Path("runs/stylegan2-64"),
+    name: Name = "stylegan2-64",
+    recipe: Recipe = None,
+    export: Annotated[
+        bool, typer.Option("--export", help="Write the last checkpoint's model, train no more.")
+    ] = False,
+) -> None:
+    """Train a StyleGAN2 on CelebA at DATA.
+
+    Its rates are constant: stop it when the samples are good enough, and
+    write the model of the last checkpoint with --export.
+    """
+    _train("stylegan2", data, out, name, recipe or [], "export" if export else "train")
+
+
+def _train(
+    part: str, data: Path, out: Path, name: str, changes: Sequence[str], verb: str = "train"
+) -> None:
     from mien.faces.celeba import read_celeba
 
     read_celeba(data, "train")  # a wrong folder is refused before torch is imported
     trainer = importlib.import_module(f"mien.train.{part}")
     recipe = options.filled(trainer.Recipe, changes, "--recipe")
-    with output.progress_bar(f"training {name}") as progress:
-        trainer.train(data, out, name, recipe, progress)
+    with output.progress_bar(f"{verb} {name}") as progress:
+        getattr(trainer, verb)(data, out, name, recipe, progress)
     typer.echo(out / name)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -13,29 +14,28 @@ from mien.checkpoint import save_model
 from mien.errors import BadInput
 from mien.faces.celeba import read_celeba
 from mien.generators.stylegan2 import Generator
+from mien.train._stylegan2_state import Recipe
 from mien.train._stylegan2_watch import distance, save_grid
 from mien.train.run import Run
 
-if TYPE_CHECKING:
-    from mien.train.stylegan2 import Recipe
-
+Progress = Callable[[int, int, str], None]
 TRUNCATION = 0.7  # default of the card: rarer faces given up for cleaner ones
 
 
-def export(root: Path, folder: Path, name: str, recipe: Recipe) -> dict[str, Any]:
+def export(
+    root: Path, folder: Path, name: str, recipe: Recipe, progress: Progress | None = None
+) -> dict[str, Any]:
     """Write the model folder `folder/name` from the run's last checkpoint, return its card.
 
     Beside the weights (averaged, fp16) lie samples.png, 64 faces of seed 0
     without truncation, and truncated.png, the same at the card's truncation.
-    Raises BadInput when the run has no checkpoint yet.
+    Raises BadInput when the run has no checkpoint yet, or one of other sizes.
     """
-    saved = Run(folder, tensorboard=False).read()
-    if saved is None:
-        raise BadInput(f"{folder} has no checkpoint yet; train first")
-    network = Generator(recipe.shape).requires_grad_(False).eval()
-    network.load_state_dict(saved["averaged"])
-    network.estimate_average()
+    saved = _checkpoint(folder)
+    network = _averaged(saved, folder, recipe)
     images = saved["step"] * recipe.batch
+    if progress is not None:
+        progress(0, 1, f"distance over {recipe.measured} samples")
     paths = read_celeba(root, "train").paths
     card = _card(name, recipe) | {
         "images": images,
@@ -48,7 +48,26 @@ def export(root: Path, folder: Path, name: str, recipe: Recipe) -> dict[str, Any
     save_model(folder / name, _tensors(network), card)
     save_grid(folder / name / "samples.png", network)
     save_grid(folder / name / "truncated.png", network, TRUNCATION)
+    if progress is not None:
+        progress(1, 1, f"distance {card['metrics']['frechet_mobilenet']}")
     return card
+
+
+def _checkpoint(folder: Path) -> dict[str, Any]:
+    saved = Run(folder, tensorboard=False).read() if folder.is_dir() else None
+    if saved is None:
+        raise BadInput(f"{folder} has no checkpoint yet; train first")
+    return saved
+
+
+def _averaged(saved: dict[str, Any], folder: Path, recipe: Recipe) -> Generator:
+    network = Generator(recipe.shape).requires_grad_(False).eval()
+    try:
+        network.load_state_dict(saved["averaged"])
+    except RuntimeError as error:
+        raise BadInput(f"{folder} was trained at other sizes; give its --recipe again") from error
+    network.estimate_average()
+    return network
 
 
 def _tensors(network: Generator) -> dict[str, np.ndarray]:

@@ -1,0 +1,97 @@
+"""Options of a StyleGAN2 training, and what learns in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from mien.generators.stylegan2 import Architecture, Generator
+from mien.train._adversaries import Adversary, open_adversary
+from mien.train.adversarial import PathLength
+from mien.train.diff_augment import Adaptive
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Options of one StyleGAN2 training."""
+
+    shape: Architecture = field(
+        default_factory=lambda: Architecture(latent=256, layers=4, base=2048, most=192)
+    )
+    discriminator: str = "projected"  # or "own": StyleGAN2's, with the logistic loss and R1
+    trunk: str = "efficientnet_lite0"  # of the projected one; MobileNetV2 does the measuring
+    images: int = 3_000_000  # photos shown, repeats counted
+    batch: int = 32
+    rate: float = 2e-3  # Adam's for the generator, constant
+    critic_rate: float = 1e-3  # Adam's for the discriminator, constant
+    mixing: float = 0.5  # share of faces with two styles
+    augmentation: str = "fixed"  # "none", "fixed" or "adaptive"
+    r1: float = 0.05  # gamma, of the own discriminator
+    r1_every: int = 16  # steps
+    path: float = 0.0  # weight of the path length; 2 as published, at a third more time
+    path_every: int = 8  # steps
+    average: int = 10_000  # photos in which an averaged weight forgets half
+    compiled: bool = False  # fuse the generator's element-wise work by torch.compile
+    seed: int = 0
+    every: int = 30_000  # photos between checkpoints
+    watch_every: int = 60_000  # photos between sample grids and distances
+    watched: int = 2_000  # samples a distance is measured on
+    measured: int = 5_000  # samples of the card's distance
+
+
+@dataclass
+class State:
+    """What learns and what is saved."""
+
+    generator: Generator
+    averaged: Generator
+    adversary: Adversary
+    optimiser: torch.optim.Optimizer
+    critic_optimiser: torch.optim.Optimizer
+    path: PathLength
+    adaptive: Adaptive
+    fast: Callable[..., torch.Tensor]  # the synthesis, compiled or not
+
+    def parts(self) -> dict[str, Any]:
+        """State dicts and numbers by name."""
+        learning = ("generator", "averaged", "adversary", "optimiser", "critic_optimiser")
+        saved = {name: getattr(self, name).state_dict() for name in learning}
+        return saved | {"path": self.path.mean, "share": self.adaptive.share}
+
+    def load(self, saved: dict[str, Any]) -> None:
+        """Restore what `parts` gave."""
+        for name in ("generator", "averaged", "adversary", "optimiser", "critic_optimiser"):
+            getattr(self, name).load_state_dict(saved[name])
+        self.path.mean, self.adaptive.share = saved["path"], saved["share"]
+
+
+def start(recipe: Recipe) -> State:
+    """Networks with weights of the recipe's seed, their averages and optimisers."""
+    torch.manual_seed(recipe.seed)
+    network = Generator(recipe.shape)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    averaged = Generator(recipe.shape).requires_grad_(False)
+    averaged.load_state_dict(network.state_dict())
+    adversary = open_adversary(recipe.discriminator, recipe.shape, recipe.trunk)
+    fast = torch.compile(network.synthesis) if recipe.compiled else network.synthesis
+    return State(
+        network, averaged, adversary,
+        torch.optim.Adam(network.parameters(), recipe.rate, betas=(0.0, 0.99), fused=True),
+        torch.optim.Adam(adversary.learning(), recipe.critic_rate, betas=(0.0, 0.99), fused=True),
+        PathLength(torch.zeros(())), Adaptive(), fast,
+    )  # fmt: skip
+
+
+def average(state: State, recipe: Recipe, done: int) -> None:
+    """Move the averaged weights: half-life `recipe.average` photos, shorter at the beginning."""
+    life = min(recipe.average, 0.05 * done)
+    keep = 0.5 ** (recipe.batch / max(life, 1e-8))
+    with torch.no_grad():
+        pairs = zip(state.averaged.parameters(), state.generator.parameters(), strict=True)
+        for slow, quick in pairs:
+            slow.lerp_(quick, 1 - keep)
+        for old, new in zip(state.averaged.buffers(), state.generator.buffers(), strict=True):
+            old.copy_(new)
