@@ -31,6 +31,9 @@ class Architecture:
     rate: float = 0.01  # learning rate multiplier of the mapping
 
     def __post_init__(self) -> None:
+        for name in ("widths", "taps"):  # lists when they come from a card
+            if isinstance(getattr(self, name), list):
+                object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.size < 8 or self.size & (self.size - 1):
             raise BadInput(f"size is {self.size}, expected a power of two from 8")
         if self.form not in FORMS:
