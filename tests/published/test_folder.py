@@ -10,9 +10,11 @@ import torch
 
 from mien.checkpoint import load_model
 from mien.errors import BadInput, BadModel, UnknownName
+from mien.generators import open_space
 from mien.generators.stylegan2 import Architecture, Generator
 from mien.published import _folder, catalogue, genforce, import_model, nvidia, read, rosinality
 from mien.published._export import export_model
+from mien.types import Latent
 from tests.parity import fill
 from tests.published import fakes
 
@@ -136,21 +138,31 @@ def test_networks_of_tensorflow(tmp_path, ours):
         import_model(path, tmp_path / "other")
 
 
-@torch.no_grad()
-def test_a_pickle_of_nvidia_paints_what_its_own_code_painted(tmp_path):
-    fixture = fill.load("tests/parity/stylegan2_ada_generator")
-    arguments = fixture.manifest["modules"]["G"]["args"]
-    path = fakes.nvidia_pickle(tmp_path / "a.pkl", fixture.state("G"), arguments)
-    card = import_model(path, tmp_path / "model")
-    generator = Generator(Architecture(**card["options"]))
-    tensors, _ = load_model(tmp_path / "model")
-    generator.load_state_dict({k: torch.from_numpy(v) for k, v in tensors.items()})
-    w = torch.from_numpy(fixture.input("wplus"))
-    # the fixture painted with the pickle's stored noise
-    styles = generator.styles(torch.from_numpy(fixture.input("z")))
-    assert fixture.check("ws", styles[:, 0].numpy())[1]
-    assert fixture.check("img", generator.synthesis(styles, "stored").numpy())[1]
-    assert fixture.check("img_wplus", generator.synthesis(w, "stored").numpy())[1]
+@pytest.mark.parametrize(
+    ("name", "given", "painted"),
+    [
+        ("stylegan2_ada_generator", "wplus", "img_wplus"),
+        ("stylegan2_sefa_generator", "wp", "G.image_wp"),
+        ("stylegan_sefa_generator", "wp", "G.image_wp"),
+        ("pggan_sefa_generator", "z", "G.image"),
+    ],
+)
+def test_imported_models_paint_what_their_own_code_painted(tmp_path, name, given, painted):
+    fixture = fill.load(f"tests/parity/{name}")
+    state = fixture.state("G")
+    if "ada" in name:
+        arguments = fixture.manifest["modules"]["G"]["args"]
+        fakes.nvidia_pickle(tmp_path / "file", state, arguments)
+    else:
+        held = {key: torch.from_numpy(value) for key, value in state.items()}
+        torch.save({"generator_smooth": held}, tmp_path / "file")
+    card = import_model(tmp_path / "file", tmp_path / "model")
+    space = open_space(tmp_path / "model")
+    latent = Latent(fixture.input(given), card["space"], space.mark)
+    faces, wanted = space.decode(latent), fixture.output(painted).clip(-1, 1)
+    np.testing.assert_allclose(faces, wanted, atol=fixture.manifest["outputs"][painted]["atol"])
+    assert np.abs(wanted).min() < 0.5  # not everything is clipped
+    assert space.decode(space.sample(1)).shape == (1, 3, space.size, space.size)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

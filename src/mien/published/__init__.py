@@ -7,7 +7,7 @@ writes a model folder. Nothing that a file names is imported or called.
 from mien.published._export import export_model
 from mien.published._folder import digest_of, import_model
 from mien.published._layouts import DIRECTIONS, Kind
-from mien.published._read import Published, detect, read
+from mien.published._read import Published, detect, read, read_part
 
 __all__ = [
     "DIRECTIONS",
@@ -18,4 +18,5 @@ __all__ = [
     "export_model",
     "import_model",
     "read",
+    "read_part",
 ]
