@@ -38,7 +38,16 @@ def test_mobilenets_maps_are_the_trunks(faces):
             want += [x] if number in TAPS["mobilenet_v2"] else []
         got = Features("mobilenet_v2")(faces)
     for one, two in zip(got, want, strict=True):
-        torch.testing.assert_close(one, two, rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(one[:, :-3], two, rtol=1e-3, atol=1e-3)
+
+
+def test_maps_end_with_the_colours_of_their_places(faces):
+    with torch.no_grad():
+        maps = Features("mobilenet_v2", pretrained=False)(faces)
+    for x in maps:
+        side = x.shape[2]
+        blocks = faces.reshape(2, 3, side, 64 // side, side, 64 // side)
+        torch.testing.assert_close(x[:, -3:], blocks.mean((3, 5)))
 
 
 def test_lite0s_last_tap_is_the_trunks(faces):
@@ -48,20 +57,20 @@ def test_lite0s_last_tap_is_the_trunks(faces):
     with torch.no_grad():
         trunk(normalise(faces))
         got = Features("efficientnet_lite0")(faces)[-1]
-    torch.testing.assert_close(got, seen[0], rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(got[:, :-3], seen[0], rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("trunk", sorted(TAPS))
 def test_maps_have_the_strides_and_channels_declared(trunk, faces):
     with torch.no_grad():
         maps = Features(trunk, pretrained=False)(faces)
-    assert [x.shape[1] for x in maps] == list(CHANNELS[trunk])
+    assert [x.shape[1] for x in maps] == [count + 3 for count in CHANNELS[trunk]]
     assert [x.shape[2] for x in maps] == [32, 16, 8, 4]
 
 
 def test_mixing_is_linear_and_lets_coarse_maps_reach_fine_ones():
     mixing = Mixing((2, 3), (4, 5))
-    fine, coarse = torch.randn(1, 2, 8, 8), torch.randn(1, 3, 4, 4)
+    fine, coarse = torch.randn(1, 5, 8, 8), torch.randn(1, 6, 4, 4)
     both = mixing([fine, coarse])
     alone = [a + b for a, b in zip(mixing([fine, 0 * coarse]), mixing([0 * fine, coarse]),
                                    strict=True)]  # fmt: skip
@@ -75,6 +84,14 @@ def test_mixing_is_linear_and_lets_coarse_maps_reach_fine_ones():
 def test_heads_judge_patches_of_any_map(side):
     head = Head(4, side)
     assert head(torch.randn(2, 4, side, side)).shape[:2] == (2, 1)
+
+
+def test_heads_see_that_a_batch_holds_one_face_only():
+    torch.manual_seed(0)
+    head = Head(4, 8).eval()
+    various = torch.randn(4, 4, 8, 8)
+    alone, among = head(various[:1].expand(4, -1, -1, -1))[0], head(various)[0]
+    assert not torch.allclose(alone, among, atol=1e-3)
 
 
 def test_heads_have_spectral_norm_one():

@@ -18,18 +18,23 @@ from torch import nn
 from torch.nn.utils import fuse_conv_bn_eval
 from torch.nn.utils.parametrizations import spectral_norm
 
+from mien.generators.layers.statistics import append_deviation
 from mien.recognise import efficientnet_lite0, mobilenet_v2
 from mien.recognise.imagenet import load_trunk, normalise
 
 # the last layers at strides 2, 4, 8, 16 and their channels
 TAPS = {"mobilenet_v2": (1, 3, 6, 13), "efficientnet_lite0": (1, 3, 5, 11)}
 CHANNELS = {"mobilenet_v2": (16, 24, 32, 96), "efficientnet_lite0": (16, 24, 40, 112)}
-SLOPE = 0.2
+COLOURS, SLOPE = 3, 0.2
 WIDEST = 64  # channels that a head grows to
 
 
 class Features(nn.Module):
-    """Maps of a frozen trunk at strides 2, 4, 8 and 16."""
+    """Maps of a frozen trunk at strides 2, 4, 8 and 16, and the colours at the same places.
+
+    A classifier's trunk forgets colours, so the shrunken face itself is
+    appended to every map.
+    """
 
     def __init__(self, trunk: str, pretrained: bool = True) -> None:
         super().__init__()
@@ -39,13 +44,14 @@ class Features(nn.Module):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, faces: torch.Tensor) -> list[torch.Tensor]:
-        """[N, 3, S, S] in [-1, 1] -> maps [N, C, S/2, S/2], [N, C', S/4, S/4], ..."""
+        """[N, 3, S, S] in [-1, 1] -> maps [N, C + 3, S/2, S/2], [N, C' + 3, S/4, S/4], ..."""
         x = normalise(faces).contiguous(memory_format=torch.channels_last)
         found = []
         for number, layer in enumerate(self.layers):
             x = layer(x)
             if number in self.taps:
-                found.append(x)
+                colours = F.adaptive_avg_pool2d(faces, x.shape[2:]).to(x.dtype)
+                found.append(torch.cat([x, colours], 1))
         return found
 
 
@@ -55,15 +61,16 @@ class Mixing(nn.Module):
     def __init__(self, channels: Sequence[int], widths: Sequence[int]) -> None:
         super().__init__()
         self.across = nn.ModuleList(
-            nn.Conv2d(before, after, 1, bias=False)
+            nn.Conv2d(before + COLOURS, after, 1, bias=False)
             for before, after in zip(channels, widths, strict=True)
         )
         self.down = nn.ModuleList(
             nn.Conv2d(coarse, fine, 3, padding=1, bias=False) for fine, coarse in pairwise(widths)
         )
-        for layer in self.modules():
-            if isinstance(layer, nn.Conv2d):
-                nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")
+        for layer in [*self.across, *self.down]:
+            nn.init.kaiming_normal_(layer.get_parameter("weight"), nonlinearity="linear")
+        for layer in self.across:  # colours count as much as all other channels together
+            nn.init.normal_(layer.get_parameter("weight")[:, -COLOURS:], std=COLOURS**-0.5)
         self.requires_grad_(False)
 
     def forward(self, maps: Sequence[torch.Tensor]) -> list[torch.Tensor]:
@@ -85,7 +92,10 @@ def _block(inputs: int, outputs: int, side: int, stride: int = 1) -> list[nn.Mod
 
 
 class Head(nn.Module):
-    """A map [N, C, s, s] to a map of logits; patches where the map is fine."""
+    """A map [N, C, s, s] to a map of logits; patches where the map is fine.
+
+    The deviation over the batch shows a generator that draws one face only.
+    """
 
     def __init__(self, channels: int, side: int) -> None:
         super().__init__()
@@ -95,11 +105,12 @@ class Head(nn.Module):
             layers += _block(channels, wider, 4, 2)
             channels, side = wider, side // 2
         layers = layers or _block(channels, channels, 3)
-        self.layers = nn.Sequential(*layers, _conv(channels, 1, max(side // 2, 1)))
+        self.layers = nn.Sequential(*layers)
+        self.last = _conv(channels + 1, 1, max(side // 2, 1))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[N, C, s, s] -> [N, 1, t, t]."""
-        logits: torch.Tensor = self.layers(x)
+        logits: torch.Tensor = self.last(append_deviation(self.layers(x)))
         return logits
 
 

@@ -152,7 +152,7 @@ def train(
 
 
 def _share(state: State, recipe: Recipe) -> float:
-    shares = {"none": 0.0, "fixed": 1.0, "adaptive": state.adaptive.share}
+    shares = {"none": 0.0, "fixed": recipe.share, "adaptive": state.adaptive.share}
     return shares[recipe.augmentation]
 
 
