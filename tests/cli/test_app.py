@@ -13,9 +13,9 @@ from tests.cli.conftest import Mien
 
 COMMANDS = (
     "edit", "find", "sample", "interpolate", "attributes", "demo", "gallery build", "gallery add",
-    "gallery sample", "gallery remove", "gallery info", "directions fit", "models list", "models info",
-    "models pull", "models import", "models export",
-    "train recogniser", "train vae", "study retrieval", "study editing",
+    "gallery sample", "gallery remove", "gallery info", "directions fit", "models list",
+    "models info", "models pull", "models import", "models export",
+    "train recogniser", "train vae", "study retrieval", "study editing", "study directions",
 )  # fmt: skip
 HEAVY = ("torch", "numpy", "scipy", "sklearn", "matplotlib", "PIL", "rich", "dlib", "skimage")
 

@@ -4,8 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 
-from mien.directions import open_directions
+from mien.directions import SampleOptions, labelled_samples, mean_difference, open_directions
+from mien.faces.celeba import NAMES
+from mien.generators import open_space
+from mien.recognise import recogniser
 from mien.search.gallery import Gallery
 from tests.cli.conftest import Mien
 
@@ -31,6 +35,50 @@ def test_fitted_directions_edit(mien: Mien, toys: Path, astronaut: Path) -> None
     assert result.exit_code == 0, result.output
 
 
+class Pixels:
+    """A recogniser that sees attribute number n in a pixel of its own; the toy's sees nothing."""
+
+    names, size = NAMES, 128
+
+    def probabilities(self, faces: np.ndarray) -> np.ndarray:
+        return (faces[:, 0, 64, : len(NAMES)] + 1) / 2
+
+
+def test_fits_samples_that_the_recogniser_labels(
+    mien: Mien, toys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recogniser, "open_recogniser", lambda *_: Pixels())
+    data = labelled_samples(open_space(toys / "vae-128"), Pixels(), SampleOptions(40, seed=5))
+    name = data.attributes.names[int(np.abs(data.attributes.table.sum(axis=0)).argmin())]
+    options = ("--samples", "40", "--seed", "5", "--attribute", name, "--option", "fewest=3")
+    result = mien("directions", "fit", "-o", "found", *options, "--no-calibrate")
+    assert result.exit_code == 0, result.output
+    want = mean_difference.find(data.select([name]), mean_difference.Options(fewest=3))
+    np.testing.assert_allclose(open_directions(Path("found")).vectors, want.vectors, atol=1e-3)
+
+
+def test_fits_components_without_labels(mien: Mien, toys: Path) -> None:
+    options = ("--method", "pca", "--option", "components=3")
+    assert mien("directions", "fit", "-o", "sampled", *options).exit_code == 0
+    assert open_directions(Path("sampled")).names == ("component_0", "component_1", "component_2")
+    assert mien("directions", "fit", toys / "gallery", "-o", "given", *options).exit_code == 0
+    values = Gallery.open(toys / "gallery").latent.values.astype(np.float64)
+    axis = np.linalg.svd(values - values.mean(axis=0))[2][0]
+    found = open_directions(Path("given"))
+    assert abs(found.vectors[:, 0] @ axis) > 0.999
+    assert found.provenance["method"] == "pca"
+
+
+def test_scores_of_the_photos_choose_the_faces(mien: Mien, toys: Path) -> None:
+    options = ("--method", "hyperplane", "--option", "ratio=0.4", "--option", "fewest=3")
+    fit = ("directions", "fit", toys / "gallery", "--attribute", "Smiling", "--no-calibrate")
+    for name, more in (("labels", ()), ("scores", ("--scores",))):
+        result = mien(*fit, "-o", name, *options, *more)
+        assert result.exit_code == 0, result.output
+    labels, scores = (open_directions(Path(name)) for name in ("labels", "scores"))
+    assert abs(labels.vectors[:, 0] @ scores.vectors[:, 0]) < 0.99
+
+
 def test_refuses(refused: Callable[..., str], toys: Path) -> None:
     fit = ("directions", "fit", toys / "gallery", "-o", "found")
     assert "did you mean mean_difference" in refused(*fit, "--method", "mean_diference")
@@ -39,4 +87,6 @@ def test_refuses(refused: Callable[..., str], toys: Path) -> None:
     assert "did you mean Smiling" in refused(*fit, "--attribute", "Smile")
     assert "fewer than 1000" in refused(*fit, "--option", "fewest=1000")
     assert "missing" in refused("directions", "fit", "missing", "-o", "found")
+    sefa = ("directions", "fit", "-o", "found", "--method", "sefa")
+    assert "no style layers" in refused(*sefa, "--option", "components=3")
     assert not Path("found").exists()

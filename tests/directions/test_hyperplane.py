@@ -106,6 +106,29 @@ def test_repeated_rows_are_one_w():
     )  # fmt: skip
 
 
+def test_truncated_rows_are_one_w_and_keep_their_sides():
+    data = offset()
+    w, average = data.latent.values, np.full(5, 3, np.float32)
+    factors = np.array([0.7, 0.7, 1.0], np.float32)[:, None]
+    plus = Latent(average + factors * (w[:, None] - average), "z", "toy@0")
+    found = hyperplane.find(replace(data, latent=plus), Options(ratio=0.2))
+    single = hyperplane.find(data, Options(ratio=0.2))
+    np.testing.assert_allclose(found.vectors, np.tile(single.vectors, (3, 1)) / np.sqrt(3))
+    sides = np.sign(plus.flat @ found.vectors + found.bias)
+    want = np.sign(data.latent.flat @ single.vectors + single.bias)
+    assert (sides == want).mean() > 0.999
+    inside = (plus.flat @ found.vectors > found.low) & (plus.flat @ found.vectors < found.high)
+    assert inside.mean() > 0.99
+
+
+def test_rows_of_their_own_are_not_one_w():
+    data = offset(count=300)
+    rows = np.random.default_rng(1).normal(size=(300, 2, 5)).astype(np.float32)
+    rows[:, 1] += data.latent.values - 10
+    found = hyperplane.find(replace(data, latent=Latent(rows, "z", "toy@0")), Options(ratio=0.4))
+    assert np.linalg.norm(found.vectors[5:]) > 2 * np.linalg.norm(found.vectors[:5])
+
+
 def test_squared_hinge_finds_nearly_the_same():
     one = hyperplane.find(correlated(), Options(ratio=0.3))
     two = hyperplane.find(correlated(), Options(ratio=0.3, loss="squared_hinge"))

@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mien.cli import options, output
 
 if TYPE_CHECKING:
-    from mien.generators.contract import Space
+    from mien.directions import SampleOptions
+    from mien.directions.contract import Labelled
     from mien.search.gallery import Gallery
     from mien.types import Directions
 
 app = typer.Typer(no_args_is_help=True, help="Fit attribute directions to labelled faces.")
 
 Source = Annotated[
-    Path, typer.Argument(help="Gallery whose faces have known attributes.", show_default=False)
+    Path | None,
+    typer.Argument(
+        help="Gallery whose faces have known attributes; without one, samples of the space.",
+        show_default=False,
+    ),
+]
+Samples = Annotated[
+    int, typer.Option("--samples", min=1, help="Without a gallery: faces drawn and recognised.")
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Which faces are drawn.")]
+Truncation = Annotated[
+    float, typer.Option("--truncation", help="Distance of samples from the average face.")
+]
+Scores = Annotated[
+    bool,
+    typer.Option("--scores", help="Let the recogniser score the gallery's photos, for hyperplane."),
 ]
 Out = Annotated[Path, typer.Option("-o", "--out", help="Folder to write the directions to.")]
 Method = Annotated[
@@ -43,46 +60,104 @@ Calibrate = Annotated[
 ]
 
 
+@dataclass(frozen=True)
+class Faces:
+    """The faces that directions are fitted to, and where they came from."""
+
+    data: Labelled
+    gallery: Gallery | None
+
+
 @app.command("fit")
 def fit(
     ctx: typer.Context,
-    gallery: Source,
     out: Out,
+    gallery: Source = None,
     method: Method = "mean_difference",
     option: Option = None,
     attribute: Attribute = None,
     calibrate: Calibrate = True,
+    scores: Scores = False,
+    samples: Samples = 2000,
+    seed: Seed = 0,
+    truncation: Truncation = 1.0,
     space: options.Model = options.SPACE,
 ) -> None:
-    """Fit directions to the faces of GALLERY, whose attributes came from a CSV or CelebA."""
-    from mien.directions import bounded, fit_distribution, save_directions
-    from mien.directions.contract import Labelled
-    from mien.generators import open_space
+    """Fit directions to labelled faces: of GALLERY, or samples that the recogniser labels.
+
+    Methods that need no labels (pca, sefa) only take latents or weights.
+    """
+    from mien.directions import SampleOptions, bounded, fit_distribution, save_directions
+    from mien.directions.contract import needs_labels
     from mien.rooms import open_part
-    from mien.search.gallery import Gallery
 
     part = open_part("directions", method)
     asked = options.filled(part.Options, option or [], "--option")
-    opened, source = Gallery.open(gallery), open_space(space)
-    known = opened.attributes
-    options.check_names(attribute or [], known.names, "--attribute")
-    labels = known.select(attribute or known.names)
+    labels, drawn = needs_labels(part), SampleOptions(samples, seed, truncation)
     with options.bulk(ctx), output.progress_bar(f"fitting {method}") as progress:
-        progress(0, 2 if calibrate else 1, f"{len(labels.names)} attributes, {len(opened)} faces")
-        found = part.find(Labelled(opened.latent, labels, source=source, tell=progress), asked)
-        found = bounded(found, fit_distribution(opened.latent))
-        if calibrate:
-            progress(1, 2, "calibrating")
-            found = _calibrated(found, opened, source)
+        if gallery is not None:
+            faces = _gallery(gallery, space, scores and labels, progress)
+        else:
+            faces = _samples(part, space, drawn, progress)
+        known = faces.data.attributes.names
+        options.check_names(attribute or [], known, "--attribute")
+        found = part.find(faces.data.select(attribute or known), asked)
+        if faces.data.latent.values.ndim == 2:  # rows of a layered latent are kept by truncation
+            found = bounded(found, fit_distribution(faces.data.latent))
+        if calibrate and labels:
+            progress(0, 1, "calibrating")
+            found = _calibrated(found, faces)
         save_directions(out, found)
     typer.echo(f"{out}: {len(found.names)} directions in {found.space} of {found.model}")
 
 
-def _calibrated(found: Directions, gallery: Gallery, space: Space) -> Directions:
+def _gallery(folder: Path, space: str, scores: bool, progress: output.Progress) -> Faces:
+    import numpy as np
+
+    from mien.directions.contract import Labelled
+    from mien.generators import open_space
+    from mien.search.gallery import Gallery
+
+    opened, source = Gallery.open(folder), open_space(space)
+    read = None
+    if scores:
+        from mien.recognise.recogniser import open_recogniser
+        from mien.search.levels import read_photos
+
+        recogniser = open_recogniser()
+        known = [name for name in opened.attributes.names if name in recogniser.names]
+        rows = np.arange(len(opened))
+        columns = [recogniser.names.index(name) for name in known]
+        read = read_photos(opened, recogniser, rows, progress)[:, columns]
+        labels = opened.attributes.select(known)
+    else:
+        labels = opened.attributes
+    return Faces(Labelled(opened.latent, labels, read, source, progress), opened)
+
+
+def _samples(part: Any, space: str, asked: SampleOptions, progress: output.Progress) -> Faces:
+    """Samples labelled by the recogniser, or plain ones for a method that needs no labels."""
+    from mien.directions import labelled_samples
+    from mien.directions.contract import needs_labels, unlabelled
+    from mien.generators import open_space
+    from mien.recognise.any_size import AnySize
+    from mien.recognise.recogniser import open_recogniser
+
+    source = open_space(space)
+    if not needs_labels(part):
+        count = max(asked.count, part.SAMPLES)
+        return Faces(unlabelled(source.sample(count, asked.seed, asked.truncation), source), None)
+    data = labelled_samples(source, AnySize(open_recogniser()), asked, progress)
+    return Faces(replace(data, tell=progress), None)
+
+
+def _calibrated(found: Directions, faces: Faces) -> Directions:
     from mien.directions import CalibrationOptions, calibrate
+    from mien.recognise.any_size import AnySize
     from mien.recognise.recogniser import open_recogniser
     from mien.search.levels import photo_levels
 
-    recogniser = open_recogniser()
-    asked = CalibrationOptions(levels=photo_levels(gallery, recogniser))
-    return calibrate(found, space, recogniser, gallery.latent, gallery.attributes, asked)
+    data, recogniser = faces.data, open_recogniser()
+    levels = {} if faces.gallery is None else photo_levels(faces.gallery, recogniser)
+    asked = CalibrationOptions(levels=levels)
+    return calibrate(found, data.source, AnySize(recogniser), data.latent, data.attributes, asked)

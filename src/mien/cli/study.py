@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli import options, output
+from mien.cli import finders, options, output
 
-app = typer.Typer(
-    no_args_is_help=True, help="Measure retrieval and editing on CelebA's test split."
-)
+if TYPE_CHECKING:
+    from mien.directions.contract import Labelled
+    from mien.generators.contract import Space
+
+METHODS = ("mean_difference", "ridge", "hyperplane", "pca")  # judged when nothing is named
+
+app = typer.Typer(no_args_is_help=True, help="Measure retrieval, editing and directions.")
 
 Out = Annotated[Path, typer.Option("-o", "--out", help="Folder for table, CSV and pictures.")]
 Option = Annotated[
@@ -19,6 +23,23 @@ Option = Annotated[
     typer.Option("--option", metavar="FIELD=VALUE", help="An option of the study. Repeatable."),
 ]
 Found = Annotated[str, typer.Option("--directions", metavar="MODEL", help="Directions to use.")]
+Methods = Annotated[
+    list[str] | None,
+    typer.Option("--method", metavar=finders.FORM, help="A finder to fit and judge. Repeatable."),
+]
+Stored = Annotated[
+    list[str] | None,
+    typer.Option("--directions", metavar="MODEL", help="Directions to judge. Repeatable."),
+]
+Faces = Annotated[
+    Path | None,
+    typer.Option("--gallery", help="Gallery with known attributes; else faces are drawn."),
+]
+Samples = Annotated[int, typer.Option("--samples", min=10, help="Faces drawn without a gallery.")]
+Reader = Annotated[
+    str, typer.Option("--reader", metavar="MODEL", help="Recogniser that reads moved faces.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
 @app.command("retrieval")
@@ -70,6 +91,66 @@ def editing(
         rows = study.run(data, models, asked, out, progress)
     _print("Edits of CelebA's test photos", [asdict(row) for row in rows])
     typer.echo(out)
+
+
+@app.command("directions")
+def directions(
+    ctx: typer.Context,
+    out: Out = Path("runs/study-directions"),
+    method: Methods = None,
+    stored: Stored = None,
+    gallery: Faces = None,
+    samples: Samples = 1000,
+    option: Option = None,
+    reader: Reader = "judge",
+    json: Json = False,
+    space: options.Model = options.SPACE,
+) -> None:
+    """Judge direction finders: separability, what each direction drags along, identity kept.
+
+    Without a gallery, faces are drawn from the space and labelled by the recogniser.
+    """
+    from mien.directions import open_directions
+    from mien.generators import open_space  # torch
+    from mien.recognise.any_size import AnySize
+    from mien.recognise.recogniser import open_recogniser
+    from mien.studies import directions as study
+    from mien.studies._candidates import fitted, held_out
+
+    asked = options.filled(study.Options, option or [], "--option")
+    finders_asked = [finders.named(text) for text in method or ([] if stored else METHODS)]
+    judged = [study.Candidate(Path(name).name, open_directions(name)) for name in stored or []]
+    opened, read = open_space(space), AnySize(open_recogniser(reader))
+    with options.bulk(ctx), output.progress_bar("directions study") as progress:
+        data = _labelled(gallery, opened, samples, progress)
+        train, held = held_out(data, asked.seed)
+        found = [(finder.text, finder.part, finder.options) for finder in finders_asked]
+        candidates = judged + fitted(found, train, progress)
+        report = study.run(candidates, study.Bench(opened, read, held), asked, out, progress)
+    if json:
+        output.print_json(report)
+        return
+    for key, title in study.TITLES.items():
+        if report[key]:
+            _print(title, report[key])
+    typer.echo(out)
+
+
+def _labelled(
+    gallery: Path | None, space: Space, samples: int, progress: output.Progress
+) -> Labelled:
+    """The faces of a gallery with their labels, or samples that the recogniser labels."""
+    from mien.directions import SampleOptions, labelled_samples
+    from mien.directions.contract import Labelled
+    from mien.recognise.any_size import AnySize
+    from mien.recognise.recogniser import open_recogniser
+    from mien.search.gallery import Gallery
+
+    if gallery is None:
+        asked = SampleOptions(samples)
+        return labelled_samples(space, AnySize(open_recogniser()), asked, progress)
+    opened = Gallery.open(gallery)
+    return Labelled(opened.latent, opened.attributes, source=space)
 
 
 def _print(title: str, rows: list[dict[str, object]]) -> None:

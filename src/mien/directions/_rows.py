@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,18 +11,57 @@ from mien.directions.contract import Labelled
 from mien.errors import BadInput
 from mien.types import Directions, Latent
 
+SAME = 1e-4  # of the largest difference between faces: rounding of float32 rows
 
-def one_row(data: Labelled) -> tuple[Labelled, int]:
-    """(data with latents [N, D] where all rows of [N, L, D] are alike, L); else (data, 1).
 
-    Samples of a style-based generator repeat one w in every row; what is found
-    in w is the same and D*L times D*L numbers need not be held.
+@dataclass(frozen=True)
+class Repeated:
+    """How the rows of w+ latents repeat one w: their mean is offset + scale * w.
+
+    count: rows; 1 for latents that were not reduced. offset: float64 [D].
+    """
+
+    count: int
+    scale: float
+    offset: np.ndarray
+
+    def spread(self, directions: Directions) -> Directions:
+        """Directions of w as directions of all rows, boundaries where they separate the rows."""
+        if self.count == 1:
+            return directions
+        shift = self.offset @ directions.vectors.astype(np.float64)
+        moved = {
+            "bias": self.scale * directions.bias - shift,
+            "low": self.scale * directions.low + shift,
+            "high": self.scale * directions.high + shift,
+        }
+        kept = {key: value.astype(np.float32) for key, value in moved.items()}
+        return over_rows(replace(directions, **kept), self.count)
+
+
+def one_row(data: Labelled) -> tuple[Labelled, Repeated]:
+    """(data with latents [N, D] where the rows of [N, L, D] repeat one w, how they do); else data.
+
+    Samples of a style-based generator repeat one w in every row, some rows
+    drawn towards the average (truncation). What is found in w is the same, and (D*L)^2
+    numbers need not be held. The w is the row that varies most.
     """
     values = data.latent.values
-    if values.ndim == 2 or not len(values) or np.ptp(values, axis=1).any():
-        return data, 1
-    row = np.ascontiguousarray(values[:, 0])
-    return replace(data, latent=Latent(row, data.latent.space, data.latent.model)), values.shape[1]
+    plain = Repeated(1, 1.0, np.zeros(values.shape[-1]))
+    if values.ndim == 2 or len(values) < 2:
+        return data, plain
+    moved = values - values[:1]  # from the first face, so that offsets cancel
+    spread = np.linalg.norm(moved, axis=(0, 2)).astype(np.float64)
+    most = int(spread.argmax())
+    factors = spread / (spread[most] or 1.0)
+    gaps = moved - factors[:, None].astype(np.float32) * moved[:, most : most + 1]
+    if np.abs(gaps).max() > SAME * np.abs(moved).max():
+        return data, plain
+    row = np.ascontiguousarray(values[:, most])
+    scale = float(factors.mean())
+    offset = values[0].astype(np.float64).mean(axis=0) - scale * row[0].astype(np.float64)
+    latent = Latent(row, data.latent.space, data.latent.model)
+    return replace(data, latent=latent), Repeated(values.shape[1], scale, offset)
 
 
 def over_rows(directions: Directions, count: int, space: str | None = None) -> Directions:

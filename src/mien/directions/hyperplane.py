@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from mien.directions._assemble import assemble, plain_options
-from mien.directions._rows import one_row, over_rows
+from mien.directions._rows import one_row
 from mien.directions.contract import Labelled
 from mien.errors import BadInput, MissingExtra, UnknownName
 from mien.types import Directions
@@ -85,7 +85,8 @@ def find(data: Labelled, options: Options = DEFAULTS) -> Directions:
         notes[name] = _accuracy(flat @ normal + bias, selection) | {"converged": converged}
     provenance = {"method": "hyperplane", "options": plain_options(options), "accuracy": notes}
     vectors = np.stack(normals, axis=1)
-    return over_rows(assemble(single.select(kept), vectors, np.array(biases), provenance), rows)
+    found = assemble(single.select(kept), vectors, np.array(biases), provenance)
+    return rows.spread(found)
 
 
 def select(scores: np.ndarray, options: Options = DEFAULTS) -> Selection:

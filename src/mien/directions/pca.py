@@ -14,7 +14,7 @@ import numpy as np
 
 from mien.directions._assemble import plain_options
 from mien.directions._components import components, principal_axes
-from mien.directions._rows import one_row, over_rows
+from mien.directions._rows import one_row
 from mien.directions.contract import Labelled
 from mien.types import Directions
 
@@ -48,4 +48,4 @@ def find(data: Labelled, options: Options = DEFAULTS) -> Directions:
         "variance": [round(float(v) / (total or 1.0), 6) for v in variances[: axes.shape[1]]],
     }
     unit = np.sqrt(variances[: axes.shape[1]])
-    return over_rows(components(latent, axes, unit, mean, provenance), rows)
+    return rows.spread(components(latent, axes, unit, mean, provenance))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -35,12 +36,27 @@ def photo_levels(
     are left out.
     """
     rows = np.random.default_rng(seed).permutation(len(gallery))[:count]
+    read = read_photos(gallery, recogniser, rows)
+    return levels_of(read, recogniser.names, gallery.attributes.rows(rows))
+
+
+def read_photos(
+    gallery: Gallery,
+    recogniser: Reader,
+    rows: np.ndarray,
+    tell: Callable[[int, int, str], None] = lambda *_: None,
+) -> np.ndarray:
+    """A recogniser's probabilities float32 [len(rows), M] of the gallery's thumbnails.
+
+    tell(done, total, text) is called after each batch.
+    """
     ids = [gallery.ids[row] for row in rows]
-    parts = [
-        recogniser.probabilities(_faces(gallery.thumbnails(ids[i : i + BATCH]), recogniser.size))
-        for i in range(0, len(ids), BATCH)
-    ]
-    return levels_of(np.concatenate(parts), recogniser.names, gallery.attributes.rows(rows))
+    parts = [np.zeros((0, len(recogniser.names)), np.float32)]
+    for start in range(0, len(ids), BATCH):
+        faces = _faces(gallery.thumbnails(ids[start : start + BATCH]), recogniser.size)
+        parts.append(recogniser.probabilities(faces))
+        tell(min(start + BATCH, len(ids)), len(ids), "read photos")
+    return np.concatenate(parts)
 
 
 def _faces(thumbnails: list[bytes], size: int) -> np.ndarray:

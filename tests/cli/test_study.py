@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.cli.conftest import Mien
+
+FEW = ("--option", "faces=3", "--option", "identity=1", "--method", "pca:components=2")
+
+
+def test_directions_of_a_gallery_are_judged(mien: Mien, toys: Path) -> None:
+    result = mien("study", "directions", "--gallery", toys / "gallery", *FEW, "--json", "-o", "out")
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert report["held out"] == 6
+    assert [row["component"] for row in report["components"]] == ["component_0", "component_1"]
+    assert len(report["columns"]) == 40
+    assert Path("out/directions.md").is_file()
+
+
+def test_tables_are_printed(mien: Mien) -> None:
+    result = mien("study", "directions", "--samples", "10", *FEW, "-o", "out")
+    assert result.exit_code == 0, result.output
+    assert "Components by what they move" in result.stdout
+    assert result.stdout.rstrip().endswith("out")
+
+
+def test_refuses(refused: Callable[..., str]) -> None:
+    study = ("study", "directions")
+    assert "did you mean pca" in refused(*study, "--method", "pcaa")
+    assert "did you mean components" in refused(*study, "--method", "pca:component=3")
+    assert "did you mean faces" in refused(*study, "--option", "face=3")
+    assert "not directions" in refused(*study, "--directions", "recogniser")
+    assert "missing" in refused(*study, "--gallery", "missing", "--method", "pca")
