@@ -12,6 +12,7 @@ from torch import nn
 from mien.errors import BadInput
 from mien.generators._stylegan2_shape import Architecture
 from mien.generators.layers.equalised import GAIN, Conv, activate
+from mien.generators.layers.finish import Finish
 from mien.generators.layers.modulated import Modulated
 from mien.generators.layers.resample import Filter
 
@@ -39,13 +40,26 @@ class Layer(nn.Module):
         self, x: torch.Tensor, w: torch.Tensor, noise: str | torch.Tensor, gain: float = 1.0
     ) -> torch.Tensor:
         """Features, w [N, D] and a noise map (broadcast to [N, 1, level, level]) -> features."""
-        x = self.conv(x, w)
-        offset = self.bias[:, None, None].to(x.dtype)
+        limit = None if self.clamp is None else self.clamp * gain
         drawn = self._map(noise, x)
+        if not (torch.is_grad_enabled() or self.training):
+            return self._infer(x, w, drawn, GAIN * gain, limit)
+        x = self.conv(x, w, self.bias)
         if drawn is not None:
-            offset = offset + drawn.to(x.dtype)
-        x = x + offset if torch.is_grad_enabled() else x.add_(offset)
-        return activate(x, GAIN * gain, None if self.clamp is None else self.clamp * gain)
+            x = x + drawn.to(x.dtype)
+        return activate(x, GAIN * gain, limit)
+
+    def _infer(
+        self, x: torch.Tensor, w: torch.Tensor, drawn: torch.Tensor | None, gain: float,
+        limit: float | None,
+    ) -> torch.Tensor:  # fmt: skip
+        conv = self.conv
+        styles = conv.style(w)
+        scale = torch.rsqrt(styles.square() @ conv.power().t() + 1e-8) * gain
+        noise = None if drawn is None else (drawn * gain).reshape(-1, *drawn.shape[-2:]).to(x.dtype)
+        finish = Finish(scale.to(x.dtype), (self.bias * gain).to(x.dtype), noise, limit)
+        out: torch.Tensor = conv.infer(x, styles.to(x.dtype), finish)
+        return out
 
     def _map(self, noise: str | torch.Tensor, x: torch.Tensor) -> torch.Tensor | None:
         if not self.noisy or (isinstance(noise, str) and noise == "none"):
@@ -71,8 +85,19 @@ class Colour(nn.Module):
 
     def forward(self, x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
         """[N, C, H, W] -> fp32 [N, 3, H, W]."""
-        picture: torch.Tensor = self.conv(x, w).float() + self.bias[:, None, None]
+        picture: torch.Tensor = self._picture(x, w).float() + self.bias[:, None, None]
         return picture if self.clamp is None else picture.clamp(-self.clamp, self.clamp)
+
+    def _picture(self, x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+        if torch.is_grad_enabled() or self.training:
+            out: torch.Tensor = self.conv(x, w)
+            return out
+        rows = x.permute(0, 2, 3, 1)  # [N, H, W, C], dense already
+        weight = self.conv.weight[:, :, 0, 0].t() * self.conv.scale
+        scaled = self.conv.style(w)[:, :, None] * weight  # [N, C, 3]
+        flat: torch.Tensor = rows.flatten(1, 2) @ scaled.to(x.dtype)
+        out = flat.view(*rows.shape[:3], 3)
+        return out.permute(0, 3, 1, 2)
 
 
 class Synthesis(nn.Module):
@@ -109,13 +134,18 @@ class Synthesis(nn.Module):
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor | None]]:
         """Features and picture at each level, coarse to fine."""
         maps = self._maps(noise)
-        x = self.constant.expand(len(styles), -1, -1, -1)
-        x = x.contiguous(memory_format=torch.channels_last)
+        x = self._start(len(styles), styles.device.type)
         picture = None
         for number in range(len(self.shape.levels)):
             x = self._level(x, styles, maps, number)
             picture = self._picture(x, styles, picture, number)
             yield x, picture
+
+    def _start(self, count: int, device: str) -> torch.Tensor:
+        x = self.constant.expand(count, -1, -1, -1)
+        if torch.is_autocast_enabled(device):
+            x = x.to(torch.get_autocast_dtype(device))
+        return x.contiguous(memory_format=torch.channels_last)
 
     def _level(
         self, x: torch.Tensor, styles: torch.Tensor, maps: Sequence[str | torch.Tensor], level: int

@@ -3,24 +3,32 @@
 Karras et al., "Analyzing and Improving the Image Quality of StyleGAN" (CVPR 2020),
 section 2.2, equations 1 and 3. The scales are applied to activations rather than to
 weights: the same numbers, one convolution for the whole batch, no grouped copy.
+At inference everything that depends on weights alone is prepared once, and a
+transposed convolution is four small ones, one for each parity of row and column.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from mien.generators.layers import winograd
 from mien.generators.layers.equalised import Linear
+from mien.generators.layers.finish import Finish
 from mien.generators.layers.resample import Filter
+
+TAPS = ((2, 0), (1,))  # of a 3-tap kernel that reach even and odd outputs at stride 2
 
 
 class Modulated(nn.Module):
     """[N, inputs, H, W] and w [N, D] -> [N, outputs, H, W], or twice that size.
 
-    up: the filter that smooths a stride-2 transposed convolution; None keeps the size.
+    up: the filter that smooths a stride-2 transposed 3x3 convolution; None keeps the size.
     """
 
     def __init__(
@@ -33,18 +41,55 @@ class Modulated(nn.Module):
         self.scale = 1 / math.sqrt(inputs * side * side)
         self.side, self.demodulate = side, demodulate
         self.up = up
+        self._kept: dict[str, tuple[tuple[int, int], Any]] = {}
 
-    def forward(self, x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
-        """Equations 1 and 3, on activations."""
+    def forward(
+        self, x: torch.Tensor, w: torch.Tensor, bias: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Equations 1 and 3, on activations, and a bias [outputs]."""
         styles = self.style(w)
         x = self._convolve(x * _spatial(styles, x))
-        return x * _spatial(self.rescale(styles), x) if self.demodulate else x
+        offset = None if bias is None else bias.to(x.dtype)[:, None, None]
+        if not self.demodulate:
+            return x if offset is None else x + offset
+        scale = _spatial(self.rescale(styles), x)
+        return x * scale if offset is None else torch.addcmul(offset, x, scale)
 
     def rescale(self, styles: torch.Tensor) -> torch.Tensor:
         """Styles [N, inputs] -> the factors [N, outputs] of equation 3."""
         with torch.autocast(styles.device.type, enabled=False):
-            power = (self.weight * self.scale).square().sum((2, 3))
-            return torch.rsqrt(styles.square() @ power.t() + 1e-8)
+            return torch.rsqrt(styles.square() @ self._power().t() + 1e-8)
+
+    def infer(self, x: torch.Tensor, styles: torch.Tensor, finish: Finish) -> torch.Tensor:
+        """x scaled by styles [N, inputs], convolved, and finished; nothing keeps a gradient."""
+        if self.up is not None:
+            return self._doubled(x, styles, finish)
+        if winograd.suits(x, len(self.weight)):
+            kernel = self.kept("tiles", lambda: winograd.transform(self.weight * self.scale))
+            return winograd.convolve(x, styles, kernel, finish)
+        padding = self.side // 2
+        if len(x) == 1 and self.weight.numel() < x.numel() // 2:  # cheaper to scale than x
+            factors = (finish.scale.t() * styles).float()[:, :, None, None] * self.scale
+            weight = _last(self.weight * factors, x)
+            return finish.rest_of(F.conv2d(x, weight, finish.bias, padding=padding))
+        weight = self.kept(f"weight {x.dtype}", lambda: _last(self.weight * self.scale, x))
+        return finish.all_of(F.conv2d(x * _spatial(styles, x), weight, padding=padding))
+
+    def power(self) -> torch.Tensor:
+        """Squares of the weights summed over taps, [outputs, inputs], prepared once."""
+        return self.kept("power", self._power)
+
+    def kept(self, name: str, make: Callable[[], torch.Tensor]) -> torch.Tensor:
+        """What `make` gave when the weights were last changed."""
+        weight = self.weight
+        version = 0 if weight.is_inference() else weight._version
+        key = (version, weight.data_ptr())
+        if name not in self._kept or self._kept[name][0] != key:
+            self._kept[name] = (key, make())
+        return self._kept[name][1]  # type: ignore[no-any-return]
+
+    def _power(self) -> torch.Tensor:
+        return (self.weight * self.scale).square().sum((2, 3))
 
     def _convolve(self, x: torch.Tensor) -> torch.Tensor:
         weight = self.weight * self.scale
@@ -54,7 +99,35 @@ class Modulated(nn.Module):
             F.conv_transpose2d(x, weight.transpose(0, 1), stride=2), self.side
         )
 
+    def _doubled(self, x: torch.Tensor, styles: torch.Tensor, finish: Finish) -> torch.Tensor:
+        assert self.up is not None
+        count, _, height, width = x.shape
+        x = x * _spatial(styles, x)
+        out = x.new_empty(count, 2 * height + 1, 2 * width + 1, len(self.weight))
+        for row in (0, 1):
+            for column in (0, 1):
+                weight = self._phase(row, column, x)
+                part = F.conv2d(x, weight, padding=(1 - row, 1 - column))
+                out[:, row::2, column::2] = part.permute(0, 2, 3, 1)
+        rough = out.permute(0, 3, 1, 2)
+        if count > 1:
+            return finish.all_of(self.up.behind_transposed(rough))
+        smooth = self.up.behind_transposed(rough, 3, finish.scale[0], finish.bias)
+        return finish.rest_of(smooth)
+
+    def _phase(self, row: int, column: int, like: torch.Tensor) -> torch.Tensor:
+        """The weights that reach outputs of this parity, in the precision of `like`."""
+
+        def make() -> torch.Tensor:
+            return _last(self.weight[:, :, TAPS[row]][:, :, :, TAPS[column]] * self.scale, like)
+
+        return self.kept(f"phase {row} {column} {like.dtype}", make)
+
 
 def _spatial(values: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     """[N, C] -> [N, C, 1, 1] in the precision of `like`."""
     return values.to(like.dtype)[:, :, None, None]
+
+
+def _last(weight: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    return weight.detach().to(like.dtype).contiguous(memory_format=torch.channels_last)
