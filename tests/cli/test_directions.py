@@ -83,6 +83,8 @@ def test_refuses(refused: Callable[..., str], toys: Path) -> None:
     fit = ("directions", "fit", toys / "gallery", "-o", "found")
     assert "did you mean mean_difference" in refused(*fit, "--method", "mean_diference")
     assert "did you mean fewest" in refused(*fit, "--option", "fewst=3")
+    hyperplane = ("--method", "hyperplane", "--option", "invalid=none")
+    assert "'none' is not of type float" in refused(*fit, *hyperplane)
     assert "'many' is not of type int" in refused(*fit, "--option", "fewest=many")
     assert "did you mean Smiling" in refused(*fit, "--attribute", "Smile")
     assert "fewer than 1000" in refused(*fit, "--option", "fewest=1000")

@@ -94,6 +94,16 @@ def test_scores_choose_the_faces_and_the_sign():
     assert found.vectors[0, 0] < -0.99  # towards high scores, whatever the labels say
 
 
+def test_no_more_are_chosen_than_the_rarer_label_has():
+    data = offset(1000)
+    table = np.where(data.latent.values[:, :1] > 11.5, 1, -1)  # about 7 %
+    rare = int((table > 0).sum())
+    for scores in (None, data.latent.values[:, :1].astype(np.float64)):
+        known = replace(labelled(data.latent.values, table), scores=scores)
+        notes = hyperplane.find(known, Options(ratio=0.3, train=1)).provenance["accuracy"]["A"]
+        assert notes["train"]["faces"] == 2 * rare
+
+
 def test_repeated_rows_are_one_w():
     data = offset()
     plus = Latent(np.repeat(data.latent.values[:, None], 3, axis=1), "z", "toy@0")
@@ -138,9 +148,9 @@ def test_squared_hinge_finds_nearly_the_same():
 def test_too_few_faces():
     data = offset(100)
     with pytest.raises(BadInput, match="A has 1 faces to train with"):
-        hyperplane.find(data, Options())
+        hyperplane.find(data, Options(ratio=0.02))
     with pytest.raises(BadInput, match="no attribute has enough"):
-        hyperplane.find(data, Options(skip_rare=True))
+        hyperplane.find(data, Options(ratio=0.02, skip_rare=True))
     one_sided = labelled(data.latent.values, np.ones((100, 1)))
     with pytest.raises(BadInput, match="A has 0 faces"):
         hyperplane.find(one_sided, Options(ratio=0.5))

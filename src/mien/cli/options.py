@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_type_hints
+from types import NoneType
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 import typer
 
@@ -162,8 +163,11 @@ def _number(name: str, text: str, option: str) -> float:
 
 
 def _typed(text: str, kind: Any, where: str) -> Any:
-    if get_args(kind) and kind.__origin__ is tuple:
-        return tuple(_typed(part, get_args(kind)[0], where) for part in text.split(","))
+    inner = get_args(kind)
+    if inner and get_origin(kind) is tuple:
+        return tuple(_typed(part, inner[0], where) for part in text.split(","))
+    if NoneType in inner:  # an optional value that is given
+        [kind] = [member for member in inner if member is not NoneType]
     readers: dict[Any, Callable[[str], Any]] = {int: int, float: float, str: str, bool: _flag}
     chosen = next((reader for known, reader in readers.items() if known is kind), None)
     if chosen is None:

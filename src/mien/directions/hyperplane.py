@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,8 @@ INTERCEPT = 10.0  # liblinear shrinks the intercept; scaled by this, hardly
 class Options:
     """Options of selection and support vector machine."""
 
-    ratio: float = 0.02  # share of the faces on either side if at most 1 (published), else a count
+    ratio: float = 0.1  # share of the faces on either side if at most 1, else a count; published:
+    # 0.02 of 500,000 samples, which few thousand faces cannot afford
     train: float = 0.7  # share of the chosen faces that train; the others test
     C: float = 1.0  # weight of the loss
     loss: str = "hinge"  # published; "squared_hinge" converges faster
@@ -70,9 +71,10 @@ def find(data: Labelled, options: Options = DEFAULTS) -> Directions:
     """Unit normals of the hyperplanes and their biases; sign(w @ f + bias) classifies.
 
     Faces are chosen by data.scores. With labels alone every known label counts as a
-    sure score, and the chosen faces are drawn at random. A direction points to the faces
-    with high scores. Accuracies are in provenance["accuracy"]. Raises BadInput
-    naming an attribute with too few faces.
+    sure score, and the chosen faces are drawn at random. No more are chosen on either
+    side than the rarer label has. A direction points to the faces with high scores.
+    Accuracies are in provenance["accuracy"]. Raises BadInput naming an attribute
+    with too few faces.
     """
     single, rows = one_row(data)
     flat = single.latent.flat
@@ -162,18 +164,19 @@ def _selections(data: Labelled, options: Options) -> Iterator[tuple[str, Selecti
 
 
 def _selection(data: Labelled, column: int, options: Options) -> Selection:
-    if data.scores is not None:
-        return select(np.asarray(data.scores[:, column], np.float64), options)
+    """The faces of one attribute, at most as many a side as the rarer label has."""
     labels = data.attributes.table[:, column]
-    return _of_labels(labels, options)
-
-
-def _of_labels(labels: np.ndarray, options: Options) -> Selection:
-    """As `select`, but no face of one label ever stands for the other."""
     known = int((labels != 0).sum())
-    wanted = options.ratio * known if options.ratio <= 1 else options.ratio
-    fewest = int(min((labels > 0).sum(), (labels < 0).sum()))
-    count = min(int(wanted), fewest)
+    wanted = int(options.ratio * known if options.ratio <= 1 else options.ratio)
+    count = min(wanted, int((labels > 0).sum()), int((labels < 0).sum()))
+    if data.scores is None:
+        return _of_labels(labels, count, options)
+    capped = replace(options, ratio=float(max(count, 2)))  # 1 would be a share
+    return select(np.asarray(data.scores[:, column], np.float64), capped)
+
+
+def _of_labels(labels: np.ndarray, count: int, options: Options) -> Selection:
+    """As `select` with `count` faces a side, but no face of one label stands for the other."""
     order = np.random.default_rng(options.seed).permutation(len(labels))
     sides = [order[labels[order] == sign] for sign in (1, -1)]
     cut = int(count * options.train)
