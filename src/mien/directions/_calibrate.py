@@ -3,7 +3,9 @@
 Directions come from latents and labels alone; two spaces, or two attributes,
 need different lengths for the same visible change. Calibration measures it on
 decoded faces, so that an amount of 1 takes faces lacking an attribute, on
-average, to the probability that faces having it show.
+average, to the probability that faces clearly having it show. Where the way
+there changes much else, it ends earlier: once the recogniser agrees for most
+faces.
 """
 
 from __future__ import annotations
@@ -32,7 +34,9 @@ class CalibrationOptions:
     quantiles: tuple[float, float] = QUANTILES  # of absent faces -> low, of present ones -> high
     side: str = "both"  # adding and removing have units of their own, or one for both
     levels: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # see `levels_of`
-    clear: float = 0.9  # levels stay in [1 - clear, clear]; going on costs identity
+    clear: float = 0.93  # levels stay in [1 - clear, clear]; going on costs identity
+    most: float = 0.85  # share of faces for which the recogniser must agree, whatever it costs
+    drift: float = 0.8  # change of the other attributes, in mean logits, worth a clearer face
     furthest: float = 8.0  # longest length tried, in gaps between the sides' mean coordinates
     tolerance: float = 0.02  # probability at which a level counts as reached
     batch: int = 64  # faces decoded at once
@@ -65,7 +69,9 @@ def calibrate(
     the 99.9 % quantile of present faces. unit: the latent length along f at which the
     recogniser's mean probability over decoded absent faces reaches the level of
     present ones, unit_down the other way round (`side`); levels are those of decoded
-    faces, or options.levels measured on photos, kept within [1 - clear, clear].
+    faces, or options.levels measured on photos, kept within [1 - clear, clear]. A length
+    that changes other attributes by more than options.drift is cut back, but not below
+    the one at which the recogniser agrees for options.most of the faces.
     What was reached is in provenance["calibration"]. Raises BadInput naming an
     attribute with too few faces, UnknownName for one the recogniser does not know.
     """
@@ -94,18 +100,19 @@ def calibrate(
 def levels_of(
     probabilities: np.ndarray, names: tuple[str, ...], attributes: Attributes
 ) -> dict[str, tuple[float, float]]:
-    """attribute -> (median probability of faces lacking it, of faces having it).
+    """attribute -> (0.1 quantile of faces lacking it, 0.9 quantile of faces having it).
 
     probabilities: [N, len(names)] of a recogniser over photos; attributes: the
-    labels of the same photos. The median is the typical face; the mean of a
-    probability also counts the labels that nobody could see. Attributes without faces on both sides, or
+    labels of the same photos. The quantiles are the range seen in real faces
+    without its last outliers. Attributes without faces on both sides, or
     unknown to the recogniser, are left out.
     """
     levels = {}
     for name in (n for n in attributes.names if n in names):
         seen, labels = probabilities[:, names.index(name)], attributes.column(name)
         if (labels < 0).any() and (labels > 0).any():
-            levels[name] = (float(np.median(seen[labels < 0])), float(np.median(seen[labels > 0])))
+            low, high = np.quantile(seen[labels < 0], 0.1), np.quantile(seen[labels > 0], 0.9)
+            levels[name] = (float(low), float(high))
     return levels
 
 
@@ -125,11 +132,15 @@ class _Eye:
         ]
         return np.concatenate(parts)
 
-    def mean(self, latent: Latent, name: str) -> float:
-        """Mean probability of one attribute."""
+    def column(self, name: str) -> int:
+        """The column of one attribute."""
         if name not in self.recogniser.names:
             raise UnknownName("attribute of the recogniser", name, self.recogniser.names)
-        return float(self.all(latent)[:, self.recogniser.names.index(name)].mean())
+        return int(self.recogniser.names.index(name))
+
+    def mean(self, latent: Latent, name: str) -> float:
+        """Mean probability of one attribute."""
+        return float(self.all(latent)[:, self.column(name)].mean())
 
 
 def _measure(
@@ -171,15 +182,63 @@ def _reach(
     options: CalibrationOptions,
 ) -> Reached:
     """The length along the vector that takes the mean probability to the other level."""
-    name, vector, sign = along
+    walk = _Walk(see, latent, along)
 
-    def progress(length: float) -> float:
-        moved = latent.with_values(latent.flat + sign * length * vector)
-        return (see.mean(moved, name) - levels[0]) * sign
+    def first(reading: str, wanted: float) -> Reached:
+        start = float(getattr(walk.read(0.0), reading))
 
-    wanted = (levels[1] - levels[0]) * sign
-    found = first_reaching(progress, wanted, gap, options.furthest * gap, options.tolerance)
-    return replace(found, level=levels[0] + sign * found.level)
+        def progress(length: float) -> float:
+            return float(getattr(walk.read(length), reading)) - start
+
+        furthest = options.furthest * gap
+        return first_reaching(progress, wanted - start, gap, furthest, options.tolerance)
+
+    sign = along[2]
+    found = first("towards", sign * levels[1])
+    if walk.read(found.length).drift > options.drift:
+        enough = max(first("agreed", options.most).length, first("drift", options.drift).length)
+        found = replace(found, length=min(enough, found.length))
+    return replace(found, level=sign * walk.read(found.length).towards)
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """What moved faces show."""
+
+    towards: float  # mean probability, negated when the attribute is removed
+    agreed: float  # share of faces that now have, or lack, the attribute
+    drift: float  # mean absolute change of the other attributes' logits
+
+
+class _Walk:
+    """Readings along one vector, each length measured once."""
+
+    def __init__(self, see: _Eye, latent: Latent, along: tuple[str, np.ndarray, float]) -> None:
+        self.see, self.latent = see, latent
+        self.name, self.vector, self.sign = along
+        self.known: dict[float, _Reading] = {}
+        self.plain = _logits(see.all(latent))
+
+    def read(self, length: float) -> _Reading:
+        """What the faces show after moving by `length`."""
+        if length not in self.known:
+            moved = self.latent.flat + self.sign * length * self.vector
+            seen = self.see.all(self.latent.with_values(moved))
+            self.known[length] = self._reading(seen)
+        return self.known[length]
+
+    def _reading(self, seen: np.ndarray) -> _Reading:
+        column = self.see.column(self.name)
+        own = self.sign * seen[:, column]
+        change = np.delete(np.abs(_logits(seen) - self.plain), column, axis=1)
+        drift = float(change.mean()) if change.size else 0.0
+        return _Reading(float(own.mean()), float((own > self.sign * 0.5).mean()), drift)
+
+
+def _logits(probabilities: np.ndarray) -> np.ndarray:
+    """Finite logits, float64."""
+    inside = np.clip(probabilities.astype(np.float64), 1e-6, 1 - 1e-6)
+    return np.asarray(np.log(inside / (1 - inside)))
 
 
 def _sides(data: Labelled, name: str, options: CalibrationOptions) -> tuple[Latent, Latent]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 TRIES = 8  # measurements inside the bracket at most
-ENOUGH = 0.95  # share of the best progress that stands for a level never reached
+ENOUGH = 0.9  # share of the best progress that stands for a level never reached
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ def first_reaching(
 
     Lengths double from start / 2 until they bracket the level; then guarded
     interpolation until it is met within `tolerance`. When no length reaches it:
-    the shortest one tried with 95 % of the best progress, or `start` when
-    nothing helps or nothing is wanted.
+    the first with 90 % of the best progress seen, or `start` when nothing helps
+    or nothing is wanted.
     """
     if wanted <= tolerance:
         return Reached(start, 0.0, reached=False)
@@ -41,7 +41,7 @@ def first_reaching(
         if tried[-1][1] >= wanted - tolerance:
             return _inside(progress, wanted, (tried[-2], tried[-1]), tolerance)
         if length >= furthest:
-            return _most(tried, start)
+            return _most(progress, tried, start, tolerance)
         length = min(2 * length, furthest)
 
 
@@ -64,9 +64,13 @@ def _inside(
     return Reached(best[0], best[1], reached=True)
 
 
-def _most(tried: list[tuple[float, float]], start: float) -> Reached:
+def _most(
+    progress: Callable[[float], float], tried: list[tuple[float, float]], start: float,
+    tolerance: float,
+) -> Reached:  # fmt: skip
     best = max(level for _, level in tried)
     if best <= 0:
         return Reached(start, tried[-1][1], reached=False)
-    length, level = next(pair for pair in tried if pair[1] >= ENOUGH * best)
-    return Reached(length, level, reached=False)
+    after = next(place for place, (_, level) in enumerate(tried) if level >= ENOUGH * best)
+    found = _inside(progress, ENOUGH * best, (tried[after - 1], tried[after]), tolerance)
+    return replace(found, reached=False)

@@ -28,7 +28,7 @@ class Reader(Protocol):
 def photo_levels(
     gallery: Gallery, recogniser: Reader, count: int = 2000, seed: int = 0
 ) -> dict[str, tuple[float, float]]:
-    """attribute -> (median probability of photos lacking it, of photos having it).
+    """attribute -> (probability of photos clearly lacking it, of photos clearly having it).
 
     Read on the thumbnails of `count` faces of the gallery, drawn with `seed`.
     A decoder that blurs an attribute away lowers what its own faces show;
