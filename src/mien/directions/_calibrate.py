@@ -29,7 +29,7 @@ SIDES = ("both", "mean", "max", "add", "remove")
 class CalibrationOptions:
     """What calibration measures, and how finely."""
 
-    faces: int = 32  # decoded faces a side at every length tried
+    faces: int = 64  # decoded faces a side at every length tried
     fewest: int = 8  # faces needed on either side of an attribute
     quantiles: tuple[float, float] = QUANTILES  # of absent faces -> low, of present ones -> high
     side: str = "both"  # adding and removing have units of their own, or one for both
