@@ -5,7 +5,16 @@ import torch
 
 from mien.recognise import efficientnet_lite0, mobilenet_v2
 from mien.recognise.imagenet import load_trunk, normalise
-from mien.train.projected import CHANNELS, TAPS, Features, Head, Mixing, Projected, fold_norms
+from mien.train.projected import (
+    CHANNELS,
+    TAPS,
+    Features,
+    Head,
+    Mixing,
+    PhotoNorm,
+    Projected,
+    fold_norms,
+)
 
 
 @pytest.fixture
@@ -102,12 +111,27 @@ def test_heads_have_spectral_norm_one():
     assert float(torch.linalg.matrix_norm(first, 2)) == pytest.approx(1, abs=0.02)
 
 
+def test_samples_are_normalised_by_the_photos_statistics():
+    layer = PhotoNorm(3)
+    photos = torch.randn(8, 3, 4, 4) * 3 + 2
+    for _ in range(200):
+        layer.photos = True
+        normalised = layer(photos)
+    torch.testing.assert_close(normalised.mean((0, 2, 3)), torch.zeros(3), rtol=0, atol=1e-4)
+    layer.photos = False
+    kept = layer.running_mean.clone()
+    moved = layer(photos + 6) - layer(photos)
+    spread = photos.transpose(0, 1).flatten(1).std(1)
+    torch.testing.assert_close(moved.mean((0, 2, 3)), 6 / spread, rtol=1e-3, atol=1e-3)
+    assert torch.equal(layer.running_mean, kept)  # samples leave no trace
+
+
 def test_only_heads_learn_and_faces_get_gradients(faces):
     judge = Projected(64, "mobilenet_v2", pretrained=False)
     learning = {key for key, value in judge.named_parameters() if value.requires_grad}
     assert learning
     assert all(key.startswith("heads.") for key in learning)
     faces.requires_grad_()
-    logits = judge.logits(judge.project(faces))
+    logits = judge.logits(judge.project(faces), photos=True)
     (gradient,) = torch.autograd.grad(sum(x.sum() for x in logits), faces)
     assert gradient.abs().sum() > 0

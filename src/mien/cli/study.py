@@ -93,6 +93,34 @@ def editing(
     typer.echo(out)
 
 
+@app.command("samples")
+def samples(
+    ctx: typer.Context,
+    data: options.Data,
+    out: Out = Path("runs/study-samples"),
+    option: Option = None,
+    space: Annotated[
+        list[str] | None, typer.Option("--space", metavar="MODEL", help="A space. Repeatable.")
+    ] = None,
+) -> None:
+    """Measure how near the samples of spaces are to CelebA's photos (Frechet distance).
+
+    Distances over the first space's are printed too.
+    """
+    from mien.faces.celeba import read_celeba
+
+    read_celeba(data, "test")
+    from mien.generators import open_space  # torch
+    from mien.studies import samples as study
+
+    asked = options.filled(study.Options, option or [], "--option")
+    spaces = [open_space(name) for name in space or [options.SPACE]]
+    with options.bulk(ctx), output.progress_bar("samples study") as progress:
+        rows = study.run(data, spaces, asked, out, progress)
+    _print("Samples against CelebA's train split", rows)
+    typer.echo(out)
+
+
 @app.command("directions")
 def directions(
     ctx: typer.Context,

@@ -30,8 +30,8 @@ class Adversary(nn.Module):
         """Faces [N, 3, S, S] in [-1, 1] -> maps, with gradients to the faces."""
         raise NotImplementedError
 
-    def logits(self, maps: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        """Maps -> logits, positive for photos."""
+    def logits(self, maps: Sequence[torch.Tensor], photos: bool) -> list[torch.Tensor]:
+        """Maps of photos or of samples -> logits, positive for photos."""
         raise NotImplementedError
 
     def learning(self) -> list[nn.Parameter]:
@@ -55,7 +55,9 @@ class Adversary(nn.Module):
 
     def penalty(self, faces: torch.Tensor) -> torch.Tensor:
         """R1 at photos [N, 3, S, S], fp32."""
-        return r1(lambda x: torch.cat([y.flatten() for y in self.logits(self.project(x))]), faces)
+        return r1(
+            lambda x: torch.cat([y.flatten() for y in self.logits(self.project(x), True)]), faces
+        )
 
 
 class OwnAdversary(Adversary):
@@ -70,7 +72,7 @@ class OwnAdversary(Adversary):
         """The faces themselves."""
         return [faces]
 
-    def logits(self, maps: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    def logits(self, maps: Sequence[torch.Tensor], photos: bool) -> list[torch.Tensor]:
         """One logit a face."""
         return [self.network(faces) for faces in maps]
 
@@ -88,9 +90,9 @@ class ProjectedAdversary(Adversary):
         """Mixed feature maps at four scales."""
         return self.network.project(faces)
 
-    def logits(self, maps: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    def logits(self, maps: Sequence[torch.Tensor], photos: bool) -> list[torch.Tensor]:
         """A map of logits a scale."""
-        return self.network.logits(maps)
+        return self.network.logits(maps, photos)
 
     def learning(self) -> list[nn.Parameter]:
         """The heads alone."""

@@ -25,11 +25,12 @@ class Recipe:
     trunk: str = "efficientnet_lite0"  # of the projected one; MobileNetV2 does the measuring
     images: int = 3_000_000  # photos shown, repeats counted
     batch: int = 32
-    rate: float = 1.5e-3  # Adam's for the generator, constant
-    critic_rate: float = 2e-4  # Adam's for the discriminator, constant
+    rate: float = 1e-3  # Adam's for the generator, constant
+    critic_rate: float = 1e-3  # Adam's for the discriminator, constant
     mixing: float = 0.5  # share of faces with two styles
     augmentation: str = "fixed"  # "none", "fixed" or "adaptive"
     share: float = 0.5  # probability of each fixed augmentation
+    beyond: float = 10.0  # weight of the mean squared excess over [-1, 1], clipped otherwise
     r1: float = 0.05  # gamma, of the own discriminator
     r1_every: int = 16  # steps
     path: float = 0.0  # weight of the path length; 2 as published, at a third more time

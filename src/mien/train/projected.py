@@ -88,7 +88,26 @@ def _conv(inputs: int, outputs: int, side: int, stride: int = 1, padding: int = 
 
 def _block(inputs: int, outputs: int, side: int, stride: int = 1) -> list[nn.Module]:
     conv = _conv(inputs, outputs, side, stride, 1)
-    return [conv, nn.BatchNorm2d(outputs), nn.LeakyReLU(SLOPE)]
+    return [conv, PhotoNorm(outputs), nn.LeakyReLU(SLOPE)]
+
+
+class PhotoNorm(nn.BatchNorm2d):
+    """Batch normalisation that takes its statistics from photos, for samples too.
+
+    Normalised on their own, as published, samples hide what a whole batch of
+    them has in common, and the generator's colours and outlines wandered.
+    `photos` says what the next batch holds.
+    """
+
+    photos = True
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[N, C, H, W] -> the same shape."""
+        photos = self.photos and self.training
+        return F.batch_norm(
+            x, self.running_mean, self.running_var, self.weight, self.bias,
+            photos, self.momentum or 0.0, self.eps,
+        )  # fmt: skip
 
 
 class Head(nn.Module):
@@ -134,8 +153,11 @@ class Projected(nn.Module):
         mixed: list[torch.Tensor] = self.mixing(self.features(faces))
         return mixed
 
-    def logits(self, maps: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        """Mixed maps -> logits of every head."""
+    def logits(self, maps: Sequence[torch.Tensor], photos: bool) -> list[torch.Tensor]:
+        """Mixed maps of photos or of samples -> logits of every head."""
+        for layer in self.heads.modules():
+            if isinstance(layer, PhotoNorm):
+                layer.photos = photos
         return [head(x) for head, x in zip(self.heads, maps, strict=True)]
 
 

@@ -68,12 +68,15 @@ def update(
     with torch.autocast(photos.device.type, torch.bfloat16):
         styles = draw_styles(state.generator, len(photos), recipe.mixing, random)
         samples = state.fast(styles, _noise(state.generator, len(photos), random))
-        fake = state.adversary.project(diff_augment(samples.float(), random, share))
+        samples = samples.float()
+        seen = diff_augment(samples.clamp(-1, 1), random, share)  # as `decode` will clip them
+        fake = state.adversary.project(seen)
         with torch.no_grad():
             shown = state.adversary.project(real)
     terms: dict[str, torch.Tensor | float] = {"share": share}
     terms |= _teach_critic(state, (shown, fake), real, step, recipe)
-    terms |= _teach_generator(state, fake, random, step, recipe)
+    beyond = (samples.abs() - 1).relu().square().mean()
+    terms |= _teach_generator(state, (fake, beyond), random, step, recipe)
     average(state, recipe, (step + 1) * recipe.batch)
     return terms
 
@@ -85,8 +88,9 @@ def _teach_critic(
     shown, fake = maps
     state.adversary.teach(True)
     with torch.autocast(real.device.type, torch.bfloat16):
-        judged = state.adversary.logits(shown)
-        loss = state.adversary.critic_loss(judged, state.adversary.logits(_detached(fake)))
+        judged = state.adversary.logits(shown, photos=True)
+        doubted = state.adversary.logits(_detached(fake), photos=False)
+        loss = state.adversary.critic_loss(judged, doubted)
     terms = {"critic": loss.detach()}
     terms["sure"] = torch.stack([x.detach().sign().float().mean() for x in judged]).mean()
     if recipe.augmentation == "adaptive":
@@ -100,12 +104,15 @@ def _teach_critic(
 
 
 def _teach_generator(
-    state: State, fake: list[torch.Tensor], random: torch.Generator, step: int, recipe: Recipe
-) -> dict[str, torch.Tensor]:
+    state: State, judged: tuple[list[torch.Tensor], torch.Tensor], random: torch.Generator,
+    step: int, recipe: Recipe,
+) -> dict[str, torch.Tensor]:  # fmt: skip
+    fake, beyond = judged
     state.adversary.teach(False)
     with torch.autocast(fake[0].device.type, torch.bfloat16):
-        loss = state.adversary.generator_loss(state.adversary.logits(fake))
-    terms = {"adversary": loss.detach()}
+        loss = state.adversary.generator_loss(state.adversary.logits(fake, photos=False))
+    terms = {"adversary": loss.detach(), "beyond": beyond.detach()}
+    loss = loss + recipe.beyond * beyond
     if recipe.path and step % recipe.path_every == 0:
         penalty = _path_penalty(state, random, recipe)
         loss = loss + recipe.path * recipe.path_every * penalty
