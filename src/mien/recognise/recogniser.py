@@ -77,8 +77,8 @@ class Recogniser:
 
     def score(self, faces: torch.Tensor) -> torch.Tensor:
         """Calibrated logits fp32 [N, M] of faces [N, 3, S, S]; gradients reach the faces."""
-        logits = self.network(faces.contiguous(memory_format=torch.channels_last)).float()
-        return logits * torch.from_numpy(self.scale) + torch.from_numpy(self.shift)
+        logits: torch.Tensor = self.network(faces.contiguous(memory_format=torch.channels_last))
+        return logits.float() * torch.from_numpy(self.scale) + torch.from_numpy(self.shift)
 
     def _both(self, faces: torch.Tensor) -> np.ndarray:
         faces = faces.contiguous(memory_format=torch.channels_last)
