@@ -16,6 +16,16 @@ def space(request):
     return open_space(request.param)
 
 
+def encode(space, faces):
+    """Latents, or a skip where the generator reads no photo and says what would."""
+    try:
+        return space.encode(faces)
+    except BadInput as error:
+        if "inverter" not in str(error):
+            raise
+        pytest.skip(f"{space.card['name']} has no encoder")
+
+
 def test_something_is_embedded():
     assert "vae-128" in SPACES
 
@@ -41,27 +51,31 @@ def test_rows_do_not_depend_on_their_neighbours(space):
     faces = space.decode(latent)
     alone = np.concatenate([space.decode(latent[n : n + 1]) for n in range(5)])
     np.testing.assert_allclose(faces, alone, atol=2e-5)
-    together = space.encode(faces).values
-    single = np.concatenate([space.encode(face[None]).values for face in faces])
+    together = encode(space, faces).values
+    single = np.concatenate([encode(space, face[None]).values for face in faces])
     np.testing.assert_allclose(together, single, atol=1e-4)
 
 
 def test_a_decoded_face_encodes_near_its_own_latent(space):
     latent = space.sample(20, seed=2)
-    back = space.encode(space.decode(latent)).values
+    back = encode(space, space.decode(latent)).values
     gaps = np.linalg.norm(back[:, None] - latent.values[None], axis=2)
     assert (gaps.argmin(axis=1) == np.arange(20)).all()
 
 
 def test_nothing_in_nothing_out(space):
-    assert len(space.encode(np.zeros((0, 3, space.size, space.size), np.float32))) == 0
     assert len(space.decode(space.sample(0))) == 0
+    assert len(encode(space, np.zeros((0, 3, space.size, space.size), np.float32))) == 0
 
 
-def test_foreign_latents_and_wrong_faces_are_refused(space):
+def test_foreign_latents_are_refused(space):
     latent = space.sample(1)
     with pytest.raises(SpaceMismatch, match="encode or fit it again"):
         space.decode(Latent(latent.values, latent.space, "other@00000000"))
+
+
+def test_wrong_faces_are_refused(space):
+    encode(space, np.zeros((1, 3, space.size, space.size), np.float32))
     with pytest.raises(BadInput, match="px"):
         space.encode(np.zeros((1, 3, 16, 16), np.float32))
     with pytest.raises(BadInput, match=r"\[-1, 1\]"):

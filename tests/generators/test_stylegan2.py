@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from mien.checkpoint import save_model
 from mien.errors import BadInput, BadModel, SpaceMismatch
 from mien.generators import open_space
-from mien.generators.stylegan2 import Architecture, Generator, mix
+from mien.generators.stylegan2 import Architecture, Discriminator, Generator, mix
 from mien.published import genforce, nvidia, rosinality
+from mien.runtime.precision import precision
 from mien.types import Latent
 from tests.parity import fill
 from tests.published.test_stylegan2_layouts import check_round_trip
@@ -214,3 +215,134 @@ def test_style_weights_lie_in_the_rows_that_they_read(small, tmp_path):
             )
         largest = np.linalg.svd(matrix)[1][0] / np.sqrt(24)
         np.testing.assert_allclose((after - before).norm().item(), largest, rtol=1e-4)
+
+
+def test_training_and_inference_agree(small):
+    """Plain layers carry gradients; prepared ones must give the same faces."""
+    z = torch.randn(3, 24, generator=torch.Generator().manual_seed(2))
+    maps = [torch.randn(3, 1, n, n) for n in (4, 8, 8, 16, 16)]
+    for noise in ("stored", "none", maps):
+        plain = small(z, noise=noise)
+        assert plain.requires_grad
+        with torch.no_grad():
+            torch.testing.assert_close(small(z, noise=noise), plain, rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+def test_random_noise_differs_for_each_face(small):
+    z = torch.zeros(2, 24)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        first, second = small(z, noise="random")
+    assert (first - second).abs().max() > 0.1
+    same = small(z, noise="stored")
+    torch.testing.assert_close(same[0], same[1])
+
+
+def test_bf16_stays_close(tmp_path):
+    torch.manual_seed(3)
+    generator = Generator(Architecture(64, 32, 2, 2048, 64)).requires_grad_(False)
+    for colour in generator.synthesis.colours:
+        colour.conv.weight *= 0.2  # faces about [-1, 1]
+    space = saved(generator, tmp_path / "small")
+    latent = space.sample(2, seed=0)
+    exact = space.decode(latent)
+    assert 0.2 < exact.std() < 0.8
+    with precision("bf16"):
+        rough = space.decode(latent)
+    assert rough.dtype == np.float32
+    assert 0 < np.mean((rough - exact) ** 2) < 4 * 10**-4  # PSNR above 40 dB
+
+
+def test_second_derivatives_reach_every_weight():
+    """R1 on the discriminator, path lengths on the generator (their appendix B)."""
+    torch.manual_seed(0)
+    discriminator = Discriminator(SMALL)
+    faces = torch.randn(4, 3, 16, 16, requires_grad=True)
+    slope = torch.autograd.grad(discriminator(faces).sum(), faces, create_graph=True)[0]
+    slope.square().sum().backward()
+    free = {
+        "score.bias",
+        "hidden.bias",
+    }  # the slope does not depend on the last; steps on the other
+    for name, value in discriminator.named_parameters():
+        assert value.grad is not None or name in free, name
+    generator = Generator(SMALL)
+    styles = generator.styles(torch.randn(2, 24))
+    painted = (generator.synthesis(styles, "none") * torch.randn(2, 3, 16, 16)).sum()
+    path = torch.autograd.grad(painted, styles, create_graph=True)[0]
+    path.square().sum().backward()
+    for name, value in generator.synthesis.named_parameters():
+        if not name.endswith(("strength", "colours.2.bias", "colours.1.bias", "colours.0.bias")):
+            assert value.grad is not None, name
+            assert value.grad.isfinite().all(), name
+
+
+def test_r1_gradient_is_that_of_finite_differences():
+    torch.manual_seed(0)
+    discriminator = Discriminator(Architecture(8, 8, 1, 64, 8)).double()
+    faces = torch.randn(2, 3, 8, 8, dtype=torch.float64)
+    weight = discriminator.blocks[0].second.weight
+
+    def penalty():
+        seen = faces.clone().requires_grad_()
+        x = discriminator.features(seen).square().sum()  # smooth but for the rectifiers
+        return torch.autograd.grad(x, seen, create_graph=True)[0].square().sum()
+
+    want = torch.autograd.grad(penalty(), weight)[0][0, 0, 1, 1]
+    ends = []
+    for step in (1e-5, -1e-5):
+        with torch.no_grad():
+            weight[0, 0, 1, 1] += step
+        ends.append(penalty().item())
+        with torch.no_grad():
+            weight[0, 0, 1, 1] -= step
+    np.testing.assert_allclose((ends[0] - ends[1]) / 2e-5, want.item(), rtol=1e-4)
+
+
+def test_the_largest_generator_has_the_originals_parameters():
+    shape = Architecture(1024)
+    assert shape.styles == 18
+    assert shape.channels == [512, 512, 512, 512, 512, 256, 128, 64, 32]
+    with torch.device("meta"):
+        generator = Generator(shape)
+    assert sum(value.numel() for value in generator.parameters()) == 30_370_060
+    assert len(generator.state_dict()) == 156  # genforce's 165 keys without 9 filters
+
+
+@torch.no_grad()
+def test_the_smallest_size_paints_and_judges():
+    shape = Architecture(8, 16, 1, 64, 16)
+    faces = Generator(shape).eval()(torch.zeros(2, 16))
+    assert faces.shape == (2, 3, 8, 8)
+    assert Discriminator(shape)(faces).shape == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"size": 48}, "power of two"), ({"size": 4}, "power of two"), ({"form": "round"}, "form is")],
+)
+def test_impossible_architectures_are_refused(options, message):
+    with pytest.raises(BadInput, match=message):
+        Architecture(**options)
+
+
+@torch.no_grad()
+def test_noise_and_labels_that_do_not_fit_are_refused(small):
+    with pytest.raises(BadInput, match="4 noise maps, this model has 5"):
+        small(torch.zeros(1, 24), noise=[torch.zeros(4, 4)] * 4)
+    with pytest.raises(BadInput, match="noise is 'loud'"):
+        small(torch.zeros(1, 24), noise="loud")
+    conditional = Generator(Architecture(16, 24, 2, 256, 32, labels=2))
+    with pytest.raises(BadInput, match="conditional"):
+        conditional(torch.zeros(1, 24))
+
+
+def test_the_average_is_estimated_from_samples():
+    torch.manual_seed(0)
+    generator = Generator(SMALL)
+    generator.estimate_average(4000)
+    with torch.no_grad():
+        want = generator.mapping(torch.randn(4000, 24)).mean(0)
+    np.testing.assert_allclose(generator.average.numpy(), want.numpy(), atol=0.15)
+    assert generator.average.abs().max() > 0.3

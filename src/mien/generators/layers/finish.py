@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 
 from mien.generators.layers.equalised import SLOPE
 
-ALL = slice(None)
+CACHE = 2**18  # elements gone through at once, which stay in the cache between two passes
 
 
 @dataclass(frozen=True)
@@ -25,33 +25,33 @@ class Finish:
     noise: torch.Tensor | None
     limit: float | None
 
-    def of(self, face: int) -> Finish:
-        """That of one face, without the axis N."""
-        noise = self.noise
-        if noise is not None:
-            noise = noise[face if len(noise) > 1 else 0]
-        return replace(self, scale=self.scale[face], noise=noise)
+    def all_of(self, x: torch.Tensor) -> torch.Tensor:
+        """[N, O, H, W], overwritten."""
+        return self._through(x, scaled=False)
 
-    def demodulate(self, y: torch.Tensor, out: torch.Tensor) -> None:
-        """out = y * scale + bias, channels last."""
-        torch.addcmul(self.bias, y, self.scale, out=out)
+    def rest_of(self, x: torch.Tensor) -> torch.Tensor:
+        """[N, O, H, W] that is scaled and biased already, overwritten."""
+        return self._through(x, scaled=True)
 
-    def rest(self, y: torch.Tensor, rows: slice = ALL) -> None:
-        """Noise, rectifier and limit, in place; y [..., H, W, O], `rows` of H."""
+    def demodulate(self, face: int, y: torch.Tensor, out: torch.Tensor) -> None:
+        """out = y * scale + bias for one face, channels last."""
+        torch.addcmul(self.bias, y, self.scale[face], out=out)
+
+    def rest(self, y: torch.Tensor, face: int, rows: slice) -> None:
+        """Noise, rectifier and limit for some rows of one face [H, W, O], in place."""
         if self.noise is not None:
-            y.add_(self.noise[..., rows, :, None])
+            y.add_(self.noise[face if len(self.noise) > 1 else 0, rows, :, None])
         F.leaky_relu_(y, SLOPE)
         if self.limit is not None:
             y.clamp_(-self.limit, self.limit)
 
-    def all_of(self, x: torch.Tensor) -> torch.Tensor:
-        """[N, O, H, W], overwritten."""
-        y = x.permute(0, 2, 3, 1)
-        torch.addcmul(self.bias, y, self.scale[:, None, None], out=y)
-        self.rest(y)
-        return x
-
-    def rest_of(self, x: torch.Tensor) -> torch.Tensor:
-        """[N, O, H, W] that is scaled and biased already, overwritten."""
-        self.rest(x.permute(0, 2, 3, 1))
+    def _through(self, x: torch.Tensor, scaled: bool) -> torch.Tensor:
+        step = max(1, CACHE // (x.shape[1] * x.shape[3]))
+        for face, whole in enumerate(x.permute(0, 2, 3, 1)):
+            for top in range(0, len(whole), step):
+                rows = slice(top, top + step)
+                y = whole[rows]
+                if not scaled:
+                    self.demodulate(face, y, y)
+                self.rest(y, face, rows)
         return x

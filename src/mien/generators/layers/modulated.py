@@ -68,12 +68,15 @@ class Modulated(nn.Module):
             kernel = self.kept("tiles", lambda: winograd.transform(self.weight * self.scale))
             return winograd.convolve(x, styles, kernel, finish)
         padding = self.side // 2
-        if len(x) == 1 and self.weight.numel() < x.numel() // 2:  # cheaper to scale than x
-            factors = (finish.scale.t() * styles).float()[:, :, None, None] * self.scale
-            weight = _last(self.weight * factors, x)
+        if self._is_light(x):
+            weight = _by_style(self.weight * self.scale, finish.scale.t() * styles, x)
             return finish.rest_of(F.conv2d(x, weight, finish.bias, padding=padding))
         weight = self.kept(f"weight {x.dtype}", lambda: _last(self.weight * self.scale, x))
         return finish.all_of(F.conv2d(x * _spatial(styles, x), weight, padding=padding))
+
+    def _is_light(self, x: torch.Tensor) -> bool:
+        """Whether it is cheaper to scale the weights for one face than its activations."""
+        return len(x) == 1 and self.weight.numel() < x.numel() // 2
 
     def power(self) -> torch.Tensor:
         """Squares of the weights summed over taps, [outputs, inputs], prepared once."""
@@ -102,11 +105,12 @@ class Modulated(nn.Module):
     def _doubled(self, x: torch.Tensor, styles: torch.Tensor, finish: Finish) -> torch.Tensor:
         assert self.up is not None
         count, _, height, width = x.shape
-        x = x * _spatial(styles, x)
+        light = self._is_light(x)
+        x = x if light else x * _spatial(styles, x)
         out = x.new_empty(count, 2 * height + 1, 2 * width + 1, len(self.weight))
         for row in (0, 1):
             for column in (0, 1):
-                weight = self._phase(row, column, x)
+                weight = self._phase(row, column, x, styles if light else None)
                 part = F.conv2d(x, weight, padding=(1 - row, 1 - column))
                 out[:, row::2, column::2] = part.permute(0, 2, 3, 1)
         rough = out.permute(0, 3, 1, 2)
@@ -115,13 +119,17 @@ class Modulated(nn.Module):
         smooth = self.up.behind_transposed(rough, 3, finish.scale[0], finish.bias)
         return finish.rest_of(smooth)
 
-    def _phase(self, row: int, column: int, like: torch.Tensor) -> torch.Tensor:
-        """The weights that reach outputs of this parity, in the precision of `like`."""
+    def _phase(
+        self, row: int, column: int, like: torch.Tensor, styles: torch.Tensor | None
+    ) -> torch.Tensor:
+        """The weights that reach outputs of this parity, scaled by `styles`, as `like`."""
 
         def make() -> torch.Tensor:
-            return _last(self.weight[:, :, TAPS[row]][:, :, :, TAPS[column]] * self.scale, like)
+            return self.weight[:, :, TAPS[row]][:, :, :, TAPS[column]] * self.scale
 
-        return self.kept(f"phase {row} {column} {like.dtype}", make)
+        if styles is not None:
+            return _by_style(make(), styles, like)
+        return self.kept(f"phase {row} {column} {like.dtype}", lambda: _last(make(), like))
 
 
 def _spatial(values: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
@@ -131,3 +139,8 @@ def _spatial(values: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
 
 def _last(weight: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     return weight.detach().to(like.dtype).contiguous(memory_format=torch.channels_last)
+
+
+def _by_style(weight: torch.Tensor, styles: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """Weights times [outputs or 1, inputs], in the precision of `like`."""
+    return _last(weight * styles.float()[:, :, None, None], like)

@@ -20,7 +20,7 @@ from mien.generators.layers.finish import Finish
 POINTS = (0.0, 1.0, -1.0, 2.0, -0.5)
 OUTPUTS, TAPS = 4, 3  # m and r of F(m x m, r x r)
 SIDE = OUTPUTS + TAPS - 1  # of a tile
-BAND = 512  # tiles worked on at once
+BAND = 256  # tiles worked on at once
 
 
 @cache
@@ -72,30 +72,50 @@ def convolve(
     count, channels, height, width = x.shape
     out = x.new_empty(count, height, width, kernel.shape[2])
     padded = x.new_zeros(height + 2, width + 2, channels)
+    desk = _Desk(x, kernel, max(1, BAND * OUTPUTS // width))
     for face in range(count):
         torch.mul(x[face].permute(1, 2, 0), styles[face], out=padded[1:-1, 1:-1])
-        _one_face(padded, kernel, out[face], finish.of(face))
+        for top in range(0, height, desk.rows * OUTPUTS):
+            band = slice(top, top + desk.rows * OUTPUTS)
+            target = out[face, band]
+            finish.demodulate(face, desk.product(padded, top, kernel), _tiled(target))
+            finish.rest(target, face, band)
     return out.permute(0, 3, 1, 2)
 
 
-def _one_face(
-    padded: torch.Tensor, kernel: torch.Tensor, out: torch.Tensor, finish: Finish
-) -> None:
-    """padded [H + 2, W + 2, I] -> out [H, W, O], a band of tile rows at a time."""
-    channels, outputs = kernel.shape[1:]
-    down, across = out.shape[0] // OUTPUTS, out.shape[1] // OUTPUTS
-    rows = max(1, BAND // across)
-    before, after = _planes()
-    high, wide = padded.stride()[:2]
-    strides = (high, wide, OUTPUTS * high, OUTPUTS * wide, 1)
-    for top in range(0, down, rows):
-        here = min(rows, down - top)
-        shape = (SIDE, SIDE, here, across, channels)
-        tiles = padded.as_strided(shape, strides, top * OUTPUTS * high)
-        spread = before @ tiles.reshape(SIDE**2, -1)
-        product = torch.bmm(spread.view(SIDE**2, -1, channels), kernel)
-        y = (after @ product.view(SIDE**2, -1)).view(OUTPUTS, OUTPUTS, here, across, outputs)
-        band = slice(top * OUTPUTS, (top + here) * OUTPUTS)
-        target = out[band].view(here, OUTPUTS, across, OUTPUTS, outputs)
-        finish.demodulate(y.permute(2, 0, 3, 1, 4), target)
-        finish.rest(out[band], band)
+def _tiled(rows: torch.Tensor) -> torch.Tensor:
+    """[4k, W, O] -> [k, 4, W/4, 4, O]."""
+    height, width, outputs = rows.shape
+    return rows.view(height // OUTPUTS, OUTPUTS, width // OUTPUTS, OUTPUTS, outputs)
+
+
+class _Desk:
+    """Room for one band of tiles, used again for every band."""
+
+    def __init__(self, x: torch.Tensor, kernel: torch.Tensor, rows: int) -> None:
+        self.rows, self.across = min(rows, x.shape[2] // OUTPUTS), x.shape[3] // OUTPUTS
+        tiles = self.rows * self.across
+        points, channels, outputs = kernel.shape
+        self.before, self.after = _planes()
+        self.taken = x.new_empty(points * tiles * channels)
+        self.spread = x.new_empty(points * tiles * channels)
+        self.products = x.new_empty(points * tiles * outputs)
+        self.gathered = x.new_empty(OUTPUTS**2 * tiles * outputs)
+
+    def product(self, padded: torch.Tensor, top: int, kernel: torch.Tensor) -> torch.Tensor:
+        """Outputs [k, 4, W/4, 4, O] of the band that starts at row `top`."""
+        points, channels, outputs = kernel.shape
+        rows = min(self.rows, (len(padded) - 2 - top) // OUTPUTS)
+        tiles = rows * self.across
+        high, wide = padded.stride()[:2]
+        shape = (SIDE, SIDE, rows, self.across, channels)
+        strides = (high, wide, OUTPUTS * high, OUTPUTS * wide, 1)
+        taken = self.taken[: points * tiles * channels].view(shape)
+        taken.copy_(padded.as_strided(shape, strides, top * high))
+        spread = self.spread[: taken.numel()].view(points, -1)
+        torch.mm(self.before, taken.view(points, -1), out=spread)
+        products = self.products[: points * tiles * outputs].view(points, tiles, outputs)
+        torch.bmm(spread.view(points, tiles, channels), kernel, out=products)
+        gathered = self.gathered[: OUTPUTS**2 * tiles * outputs].view(OUTPUTS**2, -1)
+        torch.mm(self.after, products.view(points, -1), out=gathered)
+        return gathered.view(OUTPUTS, OUTPUTS, rows, self.across, outputs).permute(2, 0, 3, 1, 4)
