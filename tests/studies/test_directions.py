@@ -9,13 +9,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mien.directions import mean_difference, pca
+from mien.cli.finders import named
+from mien.directions import SampleOptions, labelled_samples, mean_difference, pca
 from mien.directions.contract import Labelled
 from mien.errors import BadInput
 from mien.studies import directions as study
 from mien.studies._candidates import fitted, held_out, with_gaps
 from mien.studies._verdict import correlation, effect_of, pair_rows, ranking
-from mien.types import Attributes
+from mien.types import Attributes, Latent
 from tests.directions.toys import directions, latent
 
 NAMES = ("Bald", "Male", "Smiling")
@@ -199,3 +200,41 @@ def test_rare_attributes_are_left_out_of_a_comparison():
     rare = replace(data, attributes=Attributes(NAMES, table))
     [found] = fitted([("md", mean_difference, mean_difference.Options())], rare, lambda *_: None)
     assert found.directions.names == ("Male", "Smiling")
+
+
+class Layered(Space):
+    """W+ latents of 3 rows with 12 numbers; faces are the mean of the rows."""
+
+    space = "w+"
+
+    def sample(self, count, seed=0, truncation=1.0):
+        w = np.random.default_rng(seed).uniform(-0.4, 0.4, (count, 1, 12)) * truncation
+        return Latent(np.repeat(w, 3, axis=1).astype(np.float32), "w+", "toy@0")
+
+    def decode(self, latents):
+        return np.clip(latents.values.mean(axis=1).reshape(-1, 3, 2, 2), -1, 1)
+
+    def style_weights(self):
+        return list(np.eye(12, dtype=np.float32)[None] * np.arange(1, 4)[:, None, None])
+
+
+def test_every_finder_is_judged_in_w_plus_too(tmp_path):
+    """What a StyleGAN2 needs: samples, labels by the recogniser, every kind of finder."""
+    space = Layered()
+    data = labelled_samples(space, Reader(), SampleOptions(300))
+    train, judged = held_out(data)
+    texts = ("mean_difference", "hyperplane:ratio=0.4", "pca:components=3", "sefa:components=2")
+    asked = [named(text) for text in texts]
+    found = fitted([(n.text, n.part, n.options) for n in asked], train, lambda *_: None)
+    made = study.run(
+        found, study.Bench(space, Reader(), judged, embed), study.Options(faces=10, identity=2),
+        tmp_path, lambda *_: None,
+    )  # fmt: skip
+    rows = {(row["finder"], row["attribute"]): row for row in made["attributes"]}
+    assert len(rows) == 2 * 3
+    assert len(made["components"]) == 3 + 2
+    for (_, name), row in rows.items():
+        assert row["balanced"] > 0.9
+        assert row["effect"] > (0.04 if name == "Male" else 0.09)
+        assert row["purity"] > 0.8
+    assert (tmp_path / "rescoring-hyperplane-ratio-0.4.png").is_file()
