@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from mien.cli.finders import named
-from mien.directions import SampleOptions, labelled_samples, mean_difference, pca
+from mien.directions import SampleOptions, labelled_samples, mean_difference
 from mien.directions.contract import Labelled
 from mien.errors import BadInput
 from mien.studies import directions as study
-from mien.studies._candidates import fitted, held_out, with_gaps
+from mien.studies._candidates import fitted, held_out, with_lengths
 from mien.studies._verdict import correlation, effect_of, pair_rows, ranking
 from mien.types import Attributes, Latent
 from tests.directions.toys import directions, latent
@@ -177,19 +177,21 @@ def test_no_face_is_both_fitted_to_and_judged_by():
         held_out(held(2))
 
 
-def test_fitted_units_are_gaps_between_the_sides():
+def test_all_finders_move_the_same_length_for_an_attribute():
     data = held(200)
-    asked = [("md", mean_difference, mean_difference.Options()), ("pca", pca, pca.Options(3))]
-    found, components = fitted(asked, data, lambda *_: None)
-    scores = data.latent.flat @ found.directions.vectors
+    texts = ("mean_difference", "ridge", "pca:components=3")
+    asked = [(n.text, n.part, n.options) for n in map(named, texts)]
+    *labelled, components = fitted(asked, data, 2.0, lambda *_: None)
     for column in range(3):
         labels = data.attributes.table[:, column]
-        gap = scores[labels > 0, column].mean() - scores[labels < 0, column].mean()
-        assert found.directions.unit[column] == pytest.approx(gap, rel=1e-4)
+        sides = [data.latent.values[labels == sign].mean(axis=0) for sign in (1, -1)]
+        for candidate in labelled:
+            length = candidate.directions.unit[column]
+            assert length == pytest.approx(2 * np.linalg.norm(sides[0] - sides[1]), rel=1e-4)
     assert components.directions.unit[0] == pytest.approx(
         data.latent.values.astype(float).std(axis=0).max(), rel=0.5
     )
-    again = with_gaps(replace(mixed(), unit=np.ones(3, np.float32)), data)
+    again = with_lengths(replace(mixed(), unit=np.ones(3, np.float32)), data, 2.0)
     np.testing.assert_array_equal(again.unit, 1)  # no range, so a unit of its own
 
 
@@ -198,7 +200,9 @@ def test_rare_attributes_are_left_out_of_a_comparison():
     table = data.attributes.table.copy()
     table[:, 0] = -1
     rare = replace(data, attributes=Attributes(NAMES, table))
-    [found] = fitted([("md", mean_difference, mean_difference.Options())], rare, lambda *_: None)
+    [found] = fitted(
+        [("md", mean_difference, mean_difference.Options())], rare, 1.0, lambda *_: None
+    )
     assert found.directions.names == ("Male", "Smiling")
 
 
@@ -225,7 +229,7 @@ def test_every_finder_is_judged_in_w_plus_too(tmp_path):
     train, judged = held_out(data)
     texts = ("mean_difference", "hyperplane:ratio=0.4", "pca:components=3", "sefa:components=2")
     asked = [named(text) for text in texts]
-    found = fitted([(n.text, n.part, n.options) for n in asked], train, lambda *_: None)
+    found = fitted([(n.text, n.part, n.options) for n in asked], train, 1.0, lambda *_: None)
     made = study.run(
         found, study.Bench(space, Reader(), judged, embed), study.Options(faces=10, identity=2),
         tmp_path, lambda *_: None,

@@ -153,7 +153,7 @@ def directions(
         data = _labelled(gallery, opened, samples, progress)
         train, held = held_out(data, asked.seed)
         found = [(finder.text, finder.part, finder.options) for finder in finders_asked]
-        candidates = judged + fitted(found, train, progress)
+        candidates = judged + fitted(found, train, asked.reach, progress)
         report = study.run(candidates, study.Bench(opened, read, held), asked, out, progress)
     if json:
         output.print_json(report)

@@ -28,14 +28,14 @@ def held_out(data: Labelled, seed: int = 0) -> tuple[Labelled, Labelled]:
 
 
 def fitted(
-    finders: Sequence[tuple[str, Any, Any]], data: Labelled, progress: Progress
+    finders: Sequence[tuple[str, Any, Any]], data: Labelled, reach: float, progress: Progress
 ) -> list[Candidate]:
     """The directions of each finder (name, module, options), comparable in their units.
 
-    Where a finder leaves the whole range of coordinates as the unit, 1 is put at the distance
-    between the mean coordinates of faces with and without the attribute. Flat latents
-    carry their distribution, so that no edit leaves it. Attributes with too few faces are
-    left out.
+    Where a finder leaves the whole range of coordinates as the unit, an amount of 1 becomes
+    the same latent length for all finders: `reach` times the distance between the mean
+    latents of faces with and without the attribute. Flat latents carry their
+    distribution, so that no edit leaves it. Attributes with too few faces are left out.
     """
     flat = data.latent.values.ndim == 2
     known = fit_distribution(data.latent) if flat and len(data.latent) > 1 else None
@@ -43,7 +43,7 @@ def fitted(
     for place, (name, part, options) in enumerate(finders):
         progress(place, len(finders), f"find {name}")
         found = part.find(replace(data, tell=progress), _tolerant(options))
-        found = with_gaps(found, data)
+        found = with_lengths(found, data, reach)
         candidates.append(Candidate(name, bounded(found, known) if known else found))
     return candidates
 
@@ -53,16 +53,16 @@ def _tolerant(options: Any) -> Any:
     return replace(options, skip_rare=True) if hasattr(options, "skip_rare") else options
 
 
-def with_gaps(directions: Directions, data: Labelled) -> Directions:
-    """Units that are still ranges, replaced by the gap between the sides' mean coordinates."""
+def with_lengths(directions: Directions, data: Labelled, reach: float) -> Directions:
+    """Units that are still ranges, replaced by `reach` distances between the sides' means."""
     unit = directions.unit.copy()
     spans = np.isclose(unit, directions.high - directions.low, rtol=1e-4)
+    flat = data.latent.flat
     for column, name in enumerate(directions.names):
         if not spans[column] or name not in data.attributes.names:
             continue
         labels = data.attributes.column(name)
-        scores = data.latent.flat @ directions.vectors[:, column]
         if (labels > 0).any() and (labels < 0).any():
-            gap = abs(float(scores[labels > 0].mean() - scores[labels < 0].mean()))
-            unit[column] = max(gap, 1e-6)
+            apart = flat[labels > 0].mean(axis=0) - flat[labels < 0].mean(axis=0)
+            unit[column] = max(reach * float(np.linalg.norm(apart)), 1e-6)
     return replace(directions, unit=unit)

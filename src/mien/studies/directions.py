@@ -43,6 +43,8 @@ class Options:
     faces: int = 48  # moved along every direction
     identity: int = 4  # of them, compared by identity: 0.1 s each
     amount: float = 1.0  # of named directions, in their units
+    reach: float = 2.5  # unit of directions fitted here, in distances between the class means;
+    # calibrated directions of vae-128 take 1.4 to 4.2
     component_amount: float = 3.0  # of nameless ones: 3 standard deviations for pca
     components: int = 10  # nameless ones measured, of each finder
     seed: int = 0  # of the choice of faces
