@@ -146,9 +146,9 @@ class Generator(nn.Module):
 
 def normalise(x: torch.Tensor) -> torch.Tensor:
     """[N, C, ...] divided by the root mean square over the channels of each pixel, section 4.2."""
-    kind = torch.promote_types(x.dtype, torch.float32)
-    power = torch.linalg.vector_norm(x, dim=1, keepdim=True, dtype=kind).square() / x.shape[1]
-    return x * torch.rsqrt(power + 1e-8).to(x.dtype)
+    length = torch.linalg.vector_norm(x, dim=1, keepdim=True)
+    wide = length.to(torch.promote_types(x.dtype, torch.float32))
+    return x * torch.rsqrt(wide.square() / x.shape[1] + 1e-8).to(x.dtype)
 
 
 class PGGAN:

@@ -8,7 +8,6 @@ its rectifier scales its output where the original scales its weights.
 
 from __future__ import annotations
 
-from collections.abc import Mapping as Dict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -105,7 +104,7 @@ class StyleGAN:
         self.network = network.eval()
         self.card, self.mark = card, mark(card)
         self.size, self.frame = network.shape.size, card["input"]["frame"]
-        if card.get("truncation"):
+        if card.get("truncation") is not None:
             network.truncation = _factors(card["truncation"], network.shape.styles)
 
     def encode(self, faces: np.ndarray) -> Latent:
@@ -137,10 +136,11 @@ class StyleGAN:
         return [matrix.detach().numpy() for matrix in self.network.synthesis.style_weights()]
 
 
-def _factors(truncation: Dict[str, Any], rows: int) -> torch.Tensor:
-    """The card's {"psi": number, "layers": rows from the first, or None for all}, one a row."""
-    factors = torch.full((rows,), float(truncation["psi"]))
-    factors[rows if truncation.get("layers") is None else truncation["layers"] :] = 1
+def _factors(stored: Any, rows: int) -> torch.Tensor:
+    """One factor a row of a card's number or {"psi": number, "layers": rows from the first}."""
+    options = stored if isinstance(stored, dict) else {"psi": stored}
+    factors = torch.full((rows,), float(options["psi"]))
+    factors[rows if options.get("layers") is None else options["layers"] :] = 1
     return factors
 
 

@@ -78,7 +78,7 @@ def to_hwio(array: np.ndarray) -> np.ndarray:
 
 def plane(array: np.ndarray) -> np.ndarray:
     """[1, 1, s, s] -> [s, s]."""
-    return array[0, 0]
+    return np.asarray(array[0, 0])
 
 
 def lifted(array: np.ndarray) -> np.ndarray:
@@ -89,7 +89,7 @@ def lifted(array: np.ndarray) -> np.ndarray:
 def blur_kernel(channels: int) -> np.ndarray:
     """[1, 2, 1] x [1, 2, 1] / 16 for each channel, float32 [C, 1, 3, 3]."""
     line = np.array([0.25, 0.5, 0.25], np.float32)
-    return np.repeat(np.outer(line, line)[None, None], channels, axis=0)
+    return np.broadcast_to(np.outer(line, line), (channels, 1, 3, 3)).copy()
 
 
 def discriminator_to_ours(
@@ -129,16 +129,15 @@ def discriminator_table(sizes: Sizes, critic: Critic, what: str) -> Table:
     constants = {
         f"layer{2 * n + 1}.blur.kernel": blur_kernel(width) for n, width in enumerate(widths[:-1])
     }
-    with torch.device("meta"):
-        return Table(what, pairs, constants, shapes(Discriminator(sizes, critic)))
+    return Table(what, pairs, constants, shapes(Discriminator(sizes, critic)))
 
 
 def loaded(module: Network, ours: Arrays) -> Network:
-    """The module with these tensors under our keys, ready to run."""
+    """The network with these tensors under our keys, ready to run."""
     module.load_state_dict({key: torch.from_numpy(value) for key, value in ours.items()})
     return module.eval()
 
 
 def shapes(module: nn.Module) -> dict[str, tuple[int, ...]]:
-    """Shapes of a module's tensors by key."""
+    """Shapes of a module's tensors by key (the meta device would import far more than it saves)."""
     return {key: tuple(value.shape) for key, value in module.state_dict().items()}

@@ -8,7 +8,6 @@ convolutions.
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from mien.errors import UnknownName
 from mien.generators._progressive import Sizes
@@ -115,8 +114,7 @@ def _table(shape: Architecture, layout: str, fused: bool) -> Table:
     for n in range(len(shape.channels)):
         pairs += [Pair(f"output{n}{weight}", f"heads.{n}.conv.weight")]
         pairs += [Pair(f"output{n}{bias}", f"heads.{n}.conv.bias")]
-    with torch.device("meta"):
-        return Table(GENERATOR, pairs, {}, common.shapes(Generator(shape)))
+    return Table(GENERATOR, pairs, {}, common.shapes(Generator(shape)))
 
 
 def _start(weight: str, shape: Architecture) -> Pair:

@@ -8,7 +8,6 @@ the mapping's weights where we scale what they give (see generators/stylegan.py)
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from mien.errors import BadModel, UnknownName
 from mien.generators._progressive import Sizes
@@ -168,8 +167,7 @@ def _table(shape: Architecture, layout: str, fused: list[int]) -> Table:
         f"synthesis.layer{2 * n}.blur.kernel": common.blur_kernel(shape.channels[n])
         for n in range(1, len(shape.levels))
     }
-    with torch.device("meta"):
-        return Table(GENERATOR, pairs, constants, common.shapes(Generator(shape)))
+    return Table(GENERATOR, pairs, constants, common.shapes(Generator(shape)))
 
 
 def _label_weight(labels: int) -> Pair:

@@ -10,6 +10,7 @@ with 4 instead of 9 multiplications, and a 4x4 one with stride 2 the average of
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -49,7 +50,8 @@ class Conv(nn.Module):
         device = x.device.type
         lower = torch.is_autocast_enabled(device)
         dtype = torch.get_autocast_dtype(device) if lower else self.weight.dtype
-        state = (self.weight.data_ptr(), self.weight._version, dtype)
+        version = 0 if self.weight.is_inference() else self.weight._version
+        state = (self.weight.data_ptr(), version, dtype)
         if self._kept is None or self._kept[0] != state:
             with torch.inference_mode(False), torch.no_grad():
                 made = self._fold(self.weight.detach() * self.scale).to(dtype)
@@ -60,6 +62,10 @@ class Conv(nn.Module):
         """Also forget the kernel."""
         self._kept = None
         return super().train(mode)
+
+    def _load_from_state_dict(self, *args: Any) -> None:
+        self._kept = None
+        super()._load_from_state_dict(*args)
 
     def _fold(self, weight: torch.Tensor) -> torch.Tensor:
         return weight
