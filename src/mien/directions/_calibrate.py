@@ -65,15 +65,14 @@ def calibrate(
 
     attributes: their labels; without them every latent is decoded once and the
     recogniser labels it at probability 0.5. low, high: the coordinates that
-    presence 0 and 1 stand for, by default the 0.1 % quantile of absent and
-    the 99.9 % quantile of present faces. unit: the latent length along f at which the
-    recogniser's mean probability over decoded absent faces reaches the level of
-    present ones, unit_down the other way round (`side`); levels are those of decoded
-    faces, or options.levels measured on photos, kept within [1 - clear, clear]. A length
-    that changes other attributes by more than options.drift is cut back, but not below
-    the one at which the recogniser agrees for options.most of the faces.
-    What was reached is in provenance["calibration"]. Raises BadInput naming an
-    attribute with too few faces, UnknownName for one the recogniser does not know.
+    presence 0 and 1 stand for (options.quantiles). unit: the length at which the mean
+    probability over decoded absent faces reaches the level of present ones, unit_down
+    the other way round (`side`); levels are those of decoded faces, or options.levels
+    measured on photos, kept within [1 - clear, clear]. A length that changes other
+    attributes by more than options.drift is cut back, but not below the one at which
+    the recogniser agrees for options.most. What was reached is in
+    provenance["calibration"]. Raises BadInput naming an attribute with too few
+    faces, UnknownName for one the recogniser does not know.
     """
     directions.check_latent(latent)
     see = _Eye(space, recogniser, options.batch)
@@ -83,10 +82,8 @@ def calibrate(
     data = Labelled(latent, attributes.select(directions.names))
     scores = coordinates(latent.flat, directions.vectors)
     low, high = presence_range(scores, data.attributes.table, options.quantiles)
-    notes = {
-        name: _measure(see, data, directions, column, options)
-        for column, name in enumerate(directions.names)
-    }
+    places = enumerate(directions.names)
+    notes = {name: _measure(see, data, directions, at, options) for at, name in places}
     return replace(
         directions,
         low=low.astype(np.float32),
