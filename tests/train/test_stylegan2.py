@@ -175,4 +175,4 @@ def test_no_checkpoint_no_export(tmp_path):
 
 def test_unknown_discriminator_is_named():
     with pytest.raises(UnknownName, match="projected"):
-        open_adversary("projectd", SMALL.shape, "mobilenet_v2")
+        open_adversary("projectd", SMALL.shape, "mobilenet_v2", compiled=False)

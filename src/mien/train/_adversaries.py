@@ -63,10 +63,11 @@ class Adversary(nn.Module):
 class OwnAdversary(Adversary):
     """StyleGAN2's discriminator with the logistic loss."""
 
-    def __init__(self, shape: Architecture) -> None:
+    def __init__(self, shape: Architecture, compiled: bool) -> None:
         super().__init__()
         self.network = Discriminator(shape)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.judge = torch.compile(self.network.forward) if compiled else self.network.forward
 
     def project(self, faces: torch.Tensor) -> list[torch.Tensor]:
         """The faces themselves."""
@@ -74,7 +75,11 @@ class OwnAdversary(Adversary):
 
     def logits(self, maps: Sequence[torch.Tensor], photos: bool) -> list[torch.Tensor]:
         """One logit a face."""
-        return [self.network(faces) for faces in maps]
+        return [self.judge(faces) for faces in maps]
+
+    def penalty(self, faces: torch.Tensor) -> torch.Tensor:
+        """R1 at photos; not compiled, for want of second derivatives there."""
+        return r1(self.network, faces)
 
 
 class ProjectedAdversary(Adversary):
@@ -99,8 +104,10 @@ class ProjectedAdversary(Adversary):
         return list(self.network.heads.parameters())
 
 
-def open_adversary(kind: str, shape: Architecture, trunk: str) -> Adversary:
+def open_adversary(kind: str, shape: Architecture, trunk: str, compiled: bool) -> Adversary:
     """A fresh discriminator; UnknownName for a kind other than "own" and "projected"."""
     if kind not in KINDS:
         raise UnknownName("discriminator", kind, KINDS)
-    return OwnAdversary(shape) if kind == "own" else ProjectedAdversary(shape, trunk)
+    if kind == "own":
+        return OwnAdversary(shape, compiled)
+    return ProjectedAdversary(shape, trunk)

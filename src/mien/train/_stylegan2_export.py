@@ -13,7 +13,7 @@ import numpy as np
 from mien.checkpoint import save_model
 from mien.errors import BadInput
 from mien.faces.celeba import read_celeba
-from mien.generators.stylegan2 import Generator
+from mien.generators.stylegan2 import Architecture, Generator
 from mien.train._stylegan2_state import Recipe
 from mien.train._stylegan2_watch import distance, save_grid
 from mien.train.run import Run
@@ -37,7 +37,7 @@ def export(
     if progress is not None:
         progress(0, 1, f"distance over {recipe.measured} samples")
     paths = read_celeba(root, "train").paths
-    card = _card(name, recipe) | {
+    card = _card(name, recipe.shape, saved["recipe"]) | {
         "images": images,
         "metrics": {
             "samples": recipe.measured,
@@ -86,8 +86,7 @@ def _curve(folder: Path, batch: int, images: int) -> list[list[float]]:
     return [point for point in seen if point[0] <= images]
 
 
-def _card(name: str, recipe: Recipe) -> dict[str, Any]:
-    shape = recipe.shape
+def _card(name: str, shape: Architecture, recipe: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": name,
         "kind": "space",
@@ -99,5 +98,5 @@ def _card(name: str, recipe: Recipe) -> dict[str, Any]:
         "truncation": TRUNCATION,
         "data": "CelebA train split (15,000 photos, mirrored at random)",
         "licence": "Apache-2.0 code; weights for non-commercial research (CelebA's terms)",
-        "recipe": asdict(recipe),
+        "recipe": recipe,
     }

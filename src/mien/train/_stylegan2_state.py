@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -21,14 +21,15 @@ class Recipe:
     shape: Architecture = field(
         default_factory=lambda: Architecture(latent=256, layers=4, base=2048, most=192)
     )
-    discriminator: str = "projected"  # or "own": StyleGAN2's, with the logistic loss and R1
+    discriminator: str = "own"  # StyleGAN2's, with the logistic loss and R1; or "projected"
+    critic_base: int = 1024  # channels of the own one at resolution r: critic_base / r
     trunk: str = "efficientnet_lite0"  # of the projected one; MobileNetV2 does the measuring
     images: int = 3_000_000  # photos shown, repeats counted
     batch: int = 32
-    rate: float = 1e-3  # Adam's for the generator, constant
-    critic_rate: float = 1e-3  # Adam's for the discriminator, constant
+    rate: float = 2.5e-3  # Adam's for the generator, constant
+    critic_rate: float = 2.5e-3  # Adam's for the discriminator, constant
     mixing: float = 0.5  # share of faces with two styles
-    augmentation: str = "fixed"  # "none", "fixed" or "adaptive"
+    augmentation: str = "adaptive"  # "none", "fixed" or "adaptive"
     share: float = 0.5  # probability of each fixed augmentation
     beyond: float = 10.0  # weight of the mean squared excess over [-1, 1], clipped otherwise
     r1: float = 0.05  # gamma, of the own discriminator
@@ -36,7 +37,7 @@ class Recipe:
     path: float = 0.0  # weight of the path length; 2 as published, at a third more time
     path_every: int = 8  # steps
     average: int = 10_000  # photos in which an averaged weight forgets half
-    compiled: bool = False  # fuse the generator's element-wise work by torch.compile
+    compiled: bool = False  # fuse element-wise work by torch.compile
     seed: int = 0
     every: int = 30_000  # photos between checkpoints
     watch_every: int = 60_000  # photos between sample grids and distances
@@ -77,7 +78,8 @@ def start(recipe: Recipe) -> State:
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaged = Generator(recipe.shape).requires_grad_(False)
     averaged.load_state_dict(network.state_dict())
-    adversary = open_adversary(recipe.discriminator, recipe.shape, recipe.trunk)
+    judged = replace(recipe.shape, base=recipe.critic_base)
+    adversary = open_adversary(recipe.discriminator, judged, recipe.trunk, recipe.compiled)
     fast = torch.compile(network.synthesis) if recipe.compiled else network.synthesis
     return State(
         network, averaged, adversary,

@@ -11,6 +11,7 @@ normalisation statistics in fp32.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def fit(faces: np.ndarray, run: Run, recipe: Recipe, progress: Progress, seen: W
         if _passed(done, recipe.watch_every, recipe.batch) or last:
             run.log(step + 1, {"frechet": seen(state.averaged, done)})
         if _passed(done, recipe.every, recipe.batch) or last:
-            run.save(step + 1, **state.parts())
+            run.save(step + 1, recipe=asdict(recipe), **state.parts())
         progress(step + 1, steps, f"critic {float(terms['critic']):.3f}")
     return state
 
