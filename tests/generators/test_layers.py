@@ -154,6 +154,9 @@ def test_prepared_weights_follow_their_changes():
     torch.testing.assert_close(layer.infer(x, styles, finish), 2 * before)
     layer.load_state_dict({**layer.state_dict(), "weight": layer.weight / 4})
     torch.testing.assert_close(layer.infer(x, styles, finish), before / 2)
+    layer.weight.data.mul_(6)  # unseen by autograd
+    layer.eval()
+    torch.testing.assert_close(layer.infer(x, styles, finish), 3 * before)
 
 
 def test_tiles_are_a_convolution_to_the_last_bits():

@@ -82,6 +82,11 @@ class Modulated(nn.Module):
         """Squares of the weights summed over taps, [outputs, inputs], prepared once."""
         return self.kept("power", self._power)
 
+    def train(self, mode: bool = True) -> Modulated:
+        """Also forgets what was prepared, should weights change behind autograd's back."""
+        self._kept.clear()
+        return super().train(mode)
+
     def kept(self, name: str, make: Callable[[], torch.Tensor]) -> torch.Tensor:
         """What `make` gave when the weights were last changed."""
         weight = self.weight
