@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from mien.errors import BadInput
@@ -91,9 +90,9 @@ class Layer(nn.Module):
             start = self.constant + self.bias[:, None, None]
             return start.expand(count, -1, -1, -1).contiguous(memory_format=torch.channels_last)
         if isinstance(self.conv, Doubling):
-            return blur(F.pixel_shuffle(self.conv.windows(x), 2), self.bias, ringed=True)
-        kernel = self.conv.kernel(x)
-        return F.conv2d(x, kernel, self.bias, padding=1)
+            return blur(self.conv.ringed(x), self.bias, ringed=True)
+        convolved: torch.Tensor = self.conv(x, self.bias)
+        return convolved
 
     def _map(self, noise: str | torch.Tensor, x: torch.Tensor) -> torch.Tensor | None:
         if isinstance(noise, torch.Tensor):

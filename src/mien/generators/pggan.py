@@ -22,7 +22,7 @@ from mien.errors import BadInput
 from mien.generators._progressive import Critic, Discriminator, Sizes, detail, picture
 from mien.generators._spaces import decode_in_batches, open_network, refuse_to_encode
 from mien.generators.layers.equalised import GAIN
-from mien.generators.layers.resized import Conv, Doubling, inner, rectify
+from mien.generators.layers.resized import Conv, Doubling, rectify
 from mien.types import Latent, check_same_space
 
 __all__ = ["PGGAN", "Architecture", "Critic", "Discriminator", "Generator", "open_space"]
@@ -69,10 +69,7 @@ class Layer(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[N, inputs, H, W] -> [N, outputs, H, W], or twice that size."""
-        x = normalise(x)
-        if not isinstance(self.conv, Doubling):
-            return rectify(self.conv(x))
-        return inner(nn.functional.pixel_shuffle(rectify(self.conv.windows(x)), 2))
+        return rectify(self.conv(normalise(x)))
 
 
 class Head(nn.Module):

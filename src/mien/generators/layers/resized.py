@@ -4,7 +4,7 @@ Karras et al., "Progressive Growing of GANs" (ICLR 2018), section 4.1 and table 
 Pixels doubled by repetition and then convolved 3x3 depend on 2x2 different
 values only: one 2x2 convolution with four outputs a pixel gives the same numbers
 with 4 instead of 9 multiplications, and a 4x4 one with stride 2 the average of
-2x2 results. These kernels are kept between calls.
+2x2 results. Kernels are kept between calls; large fp32 ones work by tiles.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from mien.generators.layers import tiles
 from mien.generators.layers.equalised import GAIN, SLOPE
 
-# rows: the lower (odd) pixel of a window, then the upper (even) one of the next;
+# for the lower (odd) pixel of a window, then for the upper (even) one of the next:
 # which of the taps 0, 1, 2 fall on the window's first and second value
 FOLD = (((1.0, 1.0, 0.0), (0.0, 0.0, 1.0)), ((1.0, 0.0, 0.0), (0.0, 1.0, 1.0)))
+LARGE = 32  # px from which tiles are faster than a direct convolution, measured
 
 
 class Conv(nn.Module):
@@ -33,11 +35,14 @@ class Conv(nn.Module):
         self.weight = nn.Parameter(torch.randn(outputs, inputs, side, side))
         self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
         self.scale, self.padding = gain / math.sqrt(inputs * side * side), side // 2
-        self._kept: tuple[object, torch.Tensor] | None = None
+        self._kept: dict[str, tuple[object, torch.Tensor]] = {}
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """[N, inputs, H, W] -> [N, outputs, H, W]."""
-        return F.conv2d(x, self.kernel(x), self.bias, padding=self.padding)
+    def forward(self, x: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+        """[N, inputs, H, W] -> [N, outputs, H, W]; `bias` in place of a missing one."""
+        bias = self.bias if bias is None else bias
+        if self.padding == 1 and x.shape[2] % 4 == x.shape[3] % 4 == 0 and self._tiled(x, 128, 128):
+            return tiles.convolve(x, self.tile_kernel(tiles.SAME), bias, tiles.SAME)
+        return F.conv2d(x, self.kernel(x), bias, padding=self.padding)
 
     def kernel(self, x: torch.Tensor) -> torch.Tensor:
         """What `x` is convolved with, in the precision of the computation.
@@ -50,22 +55,44 @@ class Conv(nn.Module):
         device = x.device.type
         lower = torch.is_autocast_enabled(device)
         dtype = torch.get_autocast_dtype(device) if lower else self.weight.dtype
-        version = 0 if self.weight.is_inference() else self.weight._version
-        state = (self.weight.data_ptr(), version, dtype)
-        if self._kept is None or self._kept[0] != state:
+        if not self._is_kept(str(dtype)):
             with torch.inference_mode(False), torch.no_grad():
                 made = self._fold(self.weight.detach() * self.scale).to(dtype)
-                self._kept = state, made.contiguous(memory_format=torch.channels_last)
-        return self._kept[1]
+                self._keep(str(dtype), made.contiguous(memory_format=torch.channels_last))
+        return self._kept[str(dtype)][1]
+
+    def tile_kernel(self, tiling: tiles.Tiling) -> torch.Tensor:
+        """The kernel that `tiles.convolve` takes."""
+        if not self._is_kept("tiles"):
+            made = self._fold(self.weight.detach() * self.scale)
+            self._keep("tiles", tiles.transform(made, tiling))
+        return self._kept["tiles"][1]
 
     def train(self, mode: bool = True) -> Conv:
-        """Also forget the kernel."""
-        self._kept = None
+        """Also forget the kernels."""
+        self._kept.clear()
         return super().train(mode)
 
     def _load_from_state_dict(self, *args: Any) -> None:
-        self._kept = None
+        self._kept.clear()
         super()._load_from_state_dict(*args)
+
+    def _state(self) -> tuple[int, int]:
+        return self.weight.data_ptr(), 0 if self.weight.is_inference() else self.weight._version
+
+    def _is_kept(self, form: str) -> bool:
+        return form in self._kept and self._kept[form][0] == self._state()
+
+    def _keep(self, form: str, kernel: torch.Tensor) -> None:
+        self._kept[form] = self._state(), kernel
+
+    def _tiled(self, x: torch.Tensor, inputs: int, outputs: int) -> bool:
+        """Whether to work by tiles, given at least so many channels."""
+        lower = torch.is_autocast_enabled(x.device.type) or x.dtype != torch.float32
+        if torch.is_grad_enabled() or lower or x.device.type != "cpu":
+            return False
+        wide = self.weight.shape[1] >= inputs and self.weight.shape[0] >= outputs
+        return wide and min(x.shape[2:]) >= LARGE
 
     def _fold(self, weight: torch.Tensor) -> torch.Tensor:
         return weight
@@ -74,30 +101,35 @@ class Conv(nn.Module):
 class Doubling(Conv):
     """Each pixel repeated 2x2, then a 3x3 convolution."""
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
         """[N, inputs, H, W] -> [N, outputs, 2H, 2W]."""
-        return inner(F.pixel_shuffle(self.windows(x), 2))
+        return inner(self.ringed(x, bias))
 
-    def windows(self, x: torch.Tensor) -> torch.Tensor:
-        """[N, 4 outputs, H+1, W+1]: for each 2x2 window of the padded input four output pixels.
+    def ringed(self, x: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+        """[N, outputs, 2H+2, 2W+2]: with a ring of pixels that lie outside the picture.
 
-        F.pixel_shuffle puts them in place, with a ring of pixels around the
-        result that lie outside the picture (see `inner`).
+        Each 2x2 window of the padded input gives 2x2 pixels.
         """
-        bias = None if self.bias is None else self.bias.repeat_interleave(4)
-        return F.conv2d(x, self.kernel(x), bias, padding=1)
+        bias = self.bias if bias is None else bias
+        if self._tiled(x, 64, 32):
+            return tiles.convolve(x, self.tile_kernel(tiles.DOUBLING), bias, tiles.DOUBLING)
+        y = F.conv2d(x, self.kernel(x), None if bias is None else bias.repeat(4), padding=1)
+        count, _, high, wide = y.shape
+        y = y.permute(0, 2, 3, 1).reshape(count, high, wide, 2, 2, -1).transpose(2, 3)
+        return y.reshape(count, 2 * high, 2 * wide, -1).permute(0, 3, 1, 2)
 
     def _fold(self, weight: torch.Tensor) -> torch.Tensor:
         fold = torch.tensor(FOLD, dtype=weight.dtype, device=weight.device)
-        return torch.einsum("pak,qbl,oikl->opqiab", fold, fold, weight).flatten(0, 2)
+        return torch.einsum("pak,qbl,oikl->pqoiab", fold, fold, weight).flatten(0, 2)
 
 
 class Halving(Conv):
     """A 3x3 convolution, then the average of each 2x2 pixels."""
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
         """[N, inputs, H, W] -> [N, outputs, H/2, W/2]."""
-        return F.conv2d(x, self.kernel(x), self.bias, stride=2, padding=1)
+        bias = self.bias if bias is None else bias
+        return F.conv2d(x, self.kernel(x), bias, stride=2, padding=1)
 
     def _fold(self, weight: torch.Tensor) -> torch.Tensor:
         return F.avg_pool2d(F.pad(weight, (1, 1, 1, 1)), 2, stride=1)

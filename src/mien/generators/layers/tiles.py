@@ -1,0 +1,146 @@
+"""Convolution in fp32 with fewer multiplications: tiles of outputs at a time.
+
+Winograd, "Arithmetic Complexity of Computations" (1980), and Lavin and Gray, "Fast
+Algorithms for Convolutional Neural Networks" (CVPR 2016): m x m outputs of an r x r
+kernel need (m + r - 1)^2 products a channel pair instead of (m r)^2. Used are
+F(4x4, 3x3), a quarter of the products, and F(3x3, 2x2), a half. The points 0, 1, -1,
+2, -1/2 keep the rounding error at that of a direct sum or twice that. Work goes in
+bands of tiles that stay in the cache.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from math import prod
+
+import numpy as np
+import torch
+
+POINTS = (0.0, 1.0, -1.0, 2.0, -0.5)  # the first m + r - 2 of them, and infinity
+BAND = 12 * 2**20  # bytes of the numbers between the steps of one band
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """F(m x m, r x r); `grow` x `grow` pixels come from the channels of each output."""
+
+    outputs: int  # m
+    taps: int  # r
+    grow: int = 1
+
+    @property
+    def side(self) -> int:
+        """Inputs of a tile, and products, in one direction."""
+        return self.outputs + self.taps - 1
+
+
+SAME = Tiling(4, 3)
+DOUBLING = Tiling(3, 2, grow=2)
+
+
+@cache
+def matrices(tiling: Tiling) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A^T [m, n], G [n, r] and B^T [n, n] of y = A^T ((G g) * (B^T d)), float64.
+
+    Toom-Cook: polynomials are multiplied by their values at n points, of which one is
+    infinity; transposed, the product becomes a correlation.
+    """
+    points = POINTS[: tiling.side - 1]
+
+    def powers(count: int) -> np.ndarray:
+        finite = [[point**power for power in range(count)] for point in points]
+        return np.array([*finite, [0.0] * (count - 1) + [1.0]])
+
+    weights = [prod(p - q for q in points if q != p) for p in points] + [1.0]
+    column = np.array(weights)[:, None]
+    spread = powers(tiling.taps) / column
+    interpolate = np.linalg.inv(powers(tiling.side)).T * column
+    return powers(tiling.outputs).T, spread, interpolate
+
+
+@cache
+def _planes(tiling: Tiling) -> tuple[torch.Tensor, torch.Tensor]:
+    """B^T and A^T for flattened tiles, float32 [n^2, n^2] and [m^2, n^2]."""
+    gather, _, interpolate = matrices(tiling)
+    both = np.kron(interpolate, interpolate), np.kron(gather, gather)
+    before, after = (torch.from_numpy(plane).float() for plane in both)
+    return before, after
+
+
+def transform(weight: torch.Tensor, tiling: Tiling) -> torch.Tensor:
+    """Weights [O, I, r, r] -> float32 [n^2, I, O], for `convolve`."""
+    spread = torch.from_numpy(matrices(tiling)[1])
+    values = spread @ weight.detach().double() @ spread.t()
+    return values.permute(2, 3, 1, 0).float().contiguous().flatten(0, 1)
+
+
+def convolve(
+    x: torch.Tensor, kernel: torch.Tensor, bias: torch.Tensor | None, tiling: Tiling
+) -> torch.Tensor:
+    """[N, I, H, W], padded by 1, convolved -> [N, O, g H', g W'], and a bias [O].
+
+    H' = H + 3 - r; with grow g > 1 the kernel's outputs are ordered row, column, O.
+    """
+    count, channels, height, width = x.shape
+    high, wide = height + 3 - tiling.taps, width + 3 - tiling.taps
+    down, across = -(-high // tiling.outputs), -(-wide // tiling.outputs)
+    step = tiling.outputs * tiling.grow
+    out = x.new_empty(count, down * step, across * step, kernel.shape[2] // tiling.grow**2)
+    extra = tiling.taps - 1
+    padded = x.new_zeros(down * tiling.outputs + extra, across * tiling.outputs + extra, channels)
+    desk = _Desk(padded, kernel, tiling, across)
+    for face in range(count):
+        padded[1 : height + 1, 1 : width + 1] = x[face].permute(1, 2, 0)
+        for top in range(0, down, desk.rows):
+            rows = min(desk.rows, down - top)
+            _write(
+                desk.product(padded, top, rows), out[face, top * step : (top + rows) * step], bias
+            )
+    y = out.permute(0, 3, 1, 2)
+    return y[:, :, : high * tiling.grow, : wide * tiling.grow]
+
+
+def _write(product: torch.Tensor, out: torch.Tensor, bias: torch.Tensor | None) -> None:
+    """product [m, m, rows, across, g, g, O] -> out [rows m g, across m g, O]."""
+    m, _, rows, across, grow, _, outputs = product.shape
+    target = out.view(rows, m, grow, across, m, grow, outputs)
+    source = product.permute(2, 0, 4, 3, 1, 5, 6)
+    if bias is None:
+        target.copy_(source)
+    else:
+        torch.add(source, bias, out=target)
+
+
+class _Desk:
+    """Room for one band of tiles, used again for every band."""
+
+    def __init__(
+        self, padded: torch.Tensor, kernel: torch.Tensor, tiling: Tiling, across: int
+    ) -> None:
+        points, channels, outputs = kernel.shape
+        self.tiling, self.kernel, self.across = tiling, kernel, across
+        row = 4 * across * (points * (2 * channels + outputs) + tiling.outputs**2 * outputs)
+        self.rows = max(1, BAND // row)
+        tiles = self.rows * across
+        self.before, self.after = _planes(tiling)
+        self.taken, self.spread = (padded.new_empty(points * tiles * channels) for _ in range(2))
+        self.products = padded.new_empty(points * tiles * outputs)
+        self.gathered = padded.new_empty(tiling.outputs**2 * tiles * outputs)
+
+    def product(self, padded: torch.Tensor, top: int, rows: int) -> torch.Tensor:
+        """Outputs [m, m, rows, across, g, g, O] of `rows` rows of tiles from the `top`th."""
+        points, channels, outputs = self.kernel.shape
+        m, side, grow = self.tiling.outputs, self.tiling.side, self.tiling.grow
+        tiles = rows * self.across
+        high, wide = padded.stride()[:2]
+        shape = (side, side, rows, self.across, channels)
+        taken = self.taken[: points * tiles * channels].view(shape)
+        taken.copy_(padded.as_strided(shape, (high, wide, m * high, m * wide, 1), top * m * high))
+        spread = self.spread[: taken.numel()].view(points, -1)
+        torch.mm(self.before, taken.view(points, -1), out=spread)
+        products = self.products[: points * tiles * outputs].view(points, tiles, outputs)
+        torch.bmm(spread.view(points, tiles, channels), self.kernel, out=products)
+        gathered = self.gathered[: m * m * tiles * outputs].view(m * m, -1)
+        torch.mm(self.after, products.view(points, -1), out=gathered)
+        return gathered.view(m, m, rows, self.across, grow, grow, outputs // grow**2)
