@@ -7,7 +7,8 @@ import torch.nn.functional as F
 
 from mien.errors import BadModel, UnknownName
 from mien.generators import pggan, stylegan
-from mien.published import _pggan, _stylegan
+from mien.published import _grown_tf, _pggan, _stylegan
+from mien.published._values import Refused
 from tests.generators.test_pggan import draw, scattered
 from tests.parity import fill
 
@@ -165,3 +166,66 @@ def test_wrong_files_are_refused_by_key(family):
         layout.generator_to_ours({**theirs, f"{place}layer2.bias": np.zeros(25)})
     with pytest.raises(UnknownName, match="layout"):
         layout.generator_from_ours({}, shape, "rosinality")
+
+
+def as_tensorflow(value):
+    """OIHW -> HWIO, [O, I] -> [I, O]."""
+    return value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
+
+
+def tensorflow_names(theirs, levels):
+    """A genforce state dict under TensorFlow's names, as the originals' own tables pair them."""
+    kinds = {0: "Const", 1: "Conv"}
+    parts = {
+        "weight": "weight", "bias": "bias", "const": "const", "apply_noise.weight": "Noise/weight",
+        "style.weight": "StyleMod/weight", "style.bias": "StyleMod/bias",
+    }  # fmt: skip
+    named = {}
+    for key, value in theirs.items():
+        place, _, part = key.removeprefix("synthesis.").partition(".")
+        if place.startswith("output"):
+            level = levels - 1 - int(place[6:])
+            named[f"synthesis.ToRGB_lod{level}/{part}"] = as_tensorflow(value)
+        elif part == "apply_noise.noise":
+            named[f"synthesis.noise{place[5:]}"] = value
+        elif place.startswith("layer") and "blur" not in part:
+            number = int(place[5:])
+            px = 4 << number // 2
+            kind = kinds.get(number) or ("Conv1" if number % 2 else "Conv0_up")
+            turned = value if part == "const" else as_tensorflow(value)
+            named[f"synthesis.{px}x{px}/{kind}/{parts[part]}"] = turned
+        elif key.startswith("mapping.dense"):
+            dense, _, part = key.removeprefix("mapping.dense").partition(".")
+            named[f"mapping.Dense{dense}/{part}"] = as_tensorflow(value)
+    return {**named, "dlatent_avg": theirs["truncation.w_avg"], "lod": theirs["synthesis.lod"]}
+
+
+def test_tensorflow_stylegan_takes_genforces_names():
+    shape = stylegan.Architecture(128, 512, 16, 12, 2, z=12, hidden=12)
+    theirs = _stylegan.generator_from_ours(arrays(scattered(stylegan.Generator(shape))), shape)
+    named = tensorflow_names(theirs, 6)
+    assert named["synthesis.8x8/Conv0_up/weight"].shape == (3, 3, 16, 16)
+    got = _grown_tf.stylegan_to_genforce(named)
+    assert got.keys() == theirs.keys()
+    for key, value in theirs.items():
+        np.testing.assert_array_equal(got[key], value, err_msg=key)
+    with pytest.raises(Refused, match="holds the variable 4x4/Conv/mod_weight"):
+        _grown_tf.stylegan_to_genforce({"synthesis.4x4/Conv/mod_weight": np.zeros(1)})
+
+
+@torch.no_grad()
+def test_tensorflow_pggan_takes_genforces_names():
+    generator = scattered(pggan.Generator(GROWN))
+    theirs = _pggan.generator_from_ours(arrays(generator), GROWN)
+    named = {"lod": theirs["lod"]}
+    dense = generator.layers[0].weight.view(4, 4, 24, 12).permute(3, 2, 0, 1).reshape(12, -1)
+    named |= {"4x4/Dense/weight": dense.numpy(), "4x4/Dense/bias": theirs["layer0.bias"]}
+    for number in range(1, 8):
+        px, kind = 4 << number // 2, "Conv" if number == 1 else f"Conv{number % 2}"
+        for part in ("weight", "bias"):
+            named[f"{px}x{px}/{kind}/{part}"] = as_tensorflow(theirs[f"layer{number}.{part}"])
+    for level in range(4):
+        for part in ("weight", "bias"):
+            named[f"ToRGB_lod{level}/{part}"] = as_tensorflow(theirs[f"output{3 - level}.{part}"])
+    again = _pggan.open_generator(_grown_tf.pggan_to_genforce(named))
+    torch.testing.assert_close(again(draw(1, 12)), generator(draw(1, 12)))
