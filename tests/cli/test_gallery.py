@@ -6,12 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
-from mien.faces.align import aligned_face
-from mien.faces.read import read_photo
-from mien.generators import open_space
 from mien.search.gallery import Gallery
 from tests.cli.conftest import FACES, Mien
 
@@ -124,19 +120,3 @@ def test_refuses(refused: Callable[..., str], mien: Mien, other_space: Path) -> 
     assert "list_eval_partition" in refused("gallery", "build", "new", "photos", "--split", "test")
     sentence = refused("gallery", "add", "gallery", "photos/000.png", "--space", other_space)
     assert "other@" in sentence
-
-
-@pytest.mark.parametrize(("options", "near"), [(("--precision", "fp32"), False), ((), True)])
-def test_galleries_are_built_at_the_fastest_precision(
-    mien: Mien, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], near: bool
-) -> None:
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True)
-    _photos(Path("photos"), 2)
-    assert mien(*options, "gallery", "build", "gallery", "photos", "--aligned").exit_code == 0
-    stored, space = Gallery.open(Path("gallery")), open_space()
-    paths = [Path("photos") / name for name in stored.ids]
-    faces = [aligned_face(read_photo(path), space.size).pixels for path in paths]
-    want = space.encode(np.stack(faces)).values
-    rounding = np.abs(want - want.astype(np.float16)).max()
-    apart = np.abs(stored.latent.values - want).max()
-    assert (apart > 2 * rounding) == near

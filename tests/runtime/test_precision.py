@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
-import torch
 
 from mien.errors import UnknownName
 from mien.generators import open_space
 from mien.recognise.recogniser import open_recogniser
-from mien.runtime.precision import fastest, precision
+from mien.runtime.precision import precision
 
 
 def test_bf16_stays_near_fp32():
@@ -28,9 +27,3 @@ def test_bf16_stays_near_fp32():
 def test_other_precisions_are_refused():
     with pytest.raises(UnknownName, match="bf16"), precision("bf61"):
         pass
-
-
-@pytest.mark.parametrize(("tiles", "want"), [(True, "bf16"), (False, "fp32")])
-def test_the_fastest_is_bf16_where_the_cpu_has_tiles_for_it(monkeypatch, tiles, want):
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: tiles)
-    assert fastest() == want

@@ -81,21 +81,17 @@ def mien(
     ctx: typer.Context,
     precision: Annotated[
         str,
-        typer.Option(
-            "--precision",
-            help="fp32; bf16: faster on CPUs with AMX; auto: bf16 there, for galleries only.",
-        ),
-    ] = "auto",
+        typer.Option("--precision", help="fp32, or bf16: faster on CPUs with AMX."),
+    ] = "fp32",
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Edit the attributes of a face in a photo, and rank a gallery by the same wishes."""
-    from mien.runtime.precision import AUTO
     from mien.runtime.precision import precision as running
 
     with one_sentence():
-        ctx.with_resource(running("fp32" if precision == AUTO else precision))
+        ctx.with_resource(running(precision))
 
 
 app.command("edit")(edit.edit)

@@ -70,7 +70,6 @@ class Faces:
 
 @app.command("fit")
 def fit(
-    ctx: typer.Context,
     out: Out,
     gallery: Source = None,
     method: Method = "mean_difference",
@@ -94,7 +93,7 @@ def fit(
     part = open_part("directions", method)
     asked = options.filled(part.Options, option or [], "--option")
     labels, drawn = needs_labels(part), SampleOptions(samples, seed, truncation)
-    with options.bulk(ctx), output.progress_bar(f"fitting {method}") as progress:
+    with output.progress_bar(f"fitting {method}") as progress:
         if gallery is not None:
             faces = _gallery(gallery, space, scores and labels, progress)
         else:

@@ -35,7 +35,6 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 @app.command("build")
 def build(
-    ctx: typer.Context,
     gallery: Folder,
     photos: Photos,
     csv: Csv = None,
@@ -52,13 +51,11 @@ def build(
 
     paths, known = _labelled(photos, csv, split)
     how = BuildOptions(root=photos, aligned=aligned or split is not None, attributes=known)
-    with options.bulk(ctx):
-        _fill(gallery, paths, how, space, recognise)
+    _fill(gallery, paths, how, space, recognise)
 
 
 @app.command("add")
 def add(
-    ctx: typer.Context,
     gallery: Folder,
     photos: Annotated[list[Path], typer.Argument(help="Photos to add.", show_default=False)],
     recognise: Recognise = False,
@@ -73,13 +70,11 @@ def add(
     for photo in photos:
         if not photo.is_file():
             raise BadInput(f"{photo} is not a file; for a folder use mien gallery build")
-    with options.bulk(ctx):
-        _fill(gallery, photos, BuildOptions(aligned=aligned), space, recognise)
+    _fill(gallery, photos, BuildOptions(aligned=aligned), space, recognise)
 
 
 @app.command("sample")
 def sample(
-    ctx: typer.Context,
     gallery: Folder,
     count: Annotated[int, typer.Option("--count", help="Faces to draw.")] = 1000,
     seed: Annotated[int, typer.Option("--seed", help="Of the random numbers.")] = 0,
@@ -91,8 +86,7 @@ def sample(
     from mien.search.build import BuildOptions, sample_gallery
 
     how = BuildOptions(recogniser=open_recogniser())
-    with options.bulk(ctx):
-        report = sample_gallery(gallery, count, open_space(space), how, seed)
+    report = sample_gallery(gallery, count, open_space(space), how, seed)
     typer.echo(f"{gallery}: {report.added} faces")
 
 

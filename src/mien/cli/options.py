@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from types import NoneType
@@ -135,16 +134,6 @@ def complete_name(incomplete: str) -> list[str]:
     from mien.faces.celeba import NAMES
 
     return [name for name in NAMES if name.startswith(incomplete)]
-
-
-@contextmanager
-def bulk(ctx: typer.Context) -> Iterator[None]:
-    """Run networks as --precision says for whole folders of photos: auto is the fastest."""
-    from mien.runtime.precision import AUTO, fastest, precision
-
-    asked = ctx.find_root().params.get("precision", AUTO)
-    with precision(fastest() if asked == AUTO else asked):
-        yield
 
 
 def complete_pair(incomplete: str) -> list[str]:

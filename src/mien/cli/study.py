@@ -95,7 +95,6 @@ def editing(
 
 @app.command("samples")
 def samples(
-    ctx: typer.Context,
     data: options.Data,
     out: Out = Path("runs/study-samples"),
     option: Option = None,
@@ -115,7 +114,7 @@ def samples(
 
     asked = options.filled(study.Options, option or [], "--option")
     spaces = [open_space(name) for name in space or [options.SPACE]]
-    with options.bulk(ctx), output.progress_bar("samples study") as progress:
+    with output.progress_bar("samples study") as progress:
         rows = study.run(data, spaces, asked, out, progress)
     _print("Samples against CelebA's train split", rows)
     typer.echo(out)
@@ -123,7 +122,6 @@ def samples(
 
 @app.command("directions")
 def directions(
-    ctx: typer.Context,
     out: Out = Path("runs/study-directions"),
     method: Methods = None,
     stored: Stored = None,
@@ -149,7 +147,7 @@ def directions(
     finders_asked = [finders.named(text) for text in method or ([] if stored else METHODS)]
     judged = [study.Candidate(Path(name).name, open_directions(name)) for name in stored or []]
     opened, read = open_space(space), AnySize(open_recogniser(reader))
-    with options.bulk(ctx), output.progress_bar("directions study") as progress:
+    with output.progress_bar("directions study") as progress:
         data = _labelled(gallery, opened, samples, progress)
         train, held = held_out(data, asked.seed)
         found = [(finder.text, finder.part, finder.options) for finder in finders_asked]

@@ -79,7 +79,7 @@ def aligned_face(photo: np.ndarray, size: int, frame: str = "celeba") -> Face:
     image = Image.fromarray(photo).resize((size, size), Image.Resampling.BICUBIC, box=box)
     scale = size / side
     matrix = np.array([[scale, 0, -left * scale], [0, scale, -top * scale]], np.float64)
-    return Face(_to_face(np.asarray(image, np.float32)), matrix, frame)
+    return Face(_to_face(np.asarray(image)), matrix, frame)
 
 
 def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -112,5 +112,7 @@ def _check(photo: np.ndarray, size: int) -> None:
 
 def _to_face(pixels: np.ndarray) -> np.ndarray:
     """[S, S, 3] in [0, 255] -> float32 [3, S, S] in [-1, 1]."""
-    scaled = np.clip(pixels / 127.5 - 1, -1, 1)
-    return np.ascontiguousarray(scaled.transpose(2, 0, 1), np.float32)
+    face = np.ascontiguousarray(pixels.transpose(2, 0, 1), np.float32)
+    face /= 127.5
+    face -= 1
+    return np.clip(face, -1, 1, out=face)

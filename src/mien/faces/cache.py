@@ -63,8 +63,9 @@ def to_unit(pixels: np.ndarray) -> np.ndarray:
 
 def to_bytes(faces: np.ndarray) -> np.ndarray:
     """float32 [N, 3, S, S] in [-1, 1] -> uint8 [N, S, S, 3]."""
-    scaled = np.rint((faces.transpose(0, 2, 3, 1) + 1) * 127.5)
-    return np.clip(scaled, 0, 255).astype(np.uint8)
+    levels = (faces + 1) * 127.5  # in the faces' own order, which is faster than across it
+    np.clip(np.rint(levels, out=levels), 0, 255, out=levels)
+    return np.ascontiguousarray(levels.astype(np.uint8).transpose(0, 2, 3, 1))
 
 
 def _load_chunk(paths: Sequence[Path], size: int) -> np.ndarray:

@@ -22,6 +22,7 @@ from torch import nn
 from mien.checkpoint import load_model, mark
 from mien.checks import check_faces
 from mien.errors import BadInput, BadModel
+from mien.generators.layers.fold import fold_norms
 from mien.types import Latent, check_same_space
 
 RESIDUAL = 128  # channels from which a level gets a residual block; finer levels cost too much
@@ -41,7 +42,7 @@ def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False),
         nn.BatchNorm2d(outputs),
-        nn.LeakyReLU(0.1),
+        nn.LeakyReLU(0.1, inplace=True),
     )
 
 
@@ -186,4 +187,5 @@ def open_space(folder: Path) -> VAE:
         network.load_state_dict({key: torch.from_numpy(value) for key, value in tensors.items()})
     except RuntimeError as error:
         raise BadModel(f"{folder} does not hold the network its card describes") from error
-    return VAE(network.requires_grad_(False), card, prior)
+    fold_norms(network.requires_grad_(False).eval())
+    return VAE(network, card, prior)

@@ -8,15 +8,6 @@ from contextlib import contextmanager
 from mien.errors import UnknownName
 
 PRECISIONS = ("fp32", "bf16")
-AUTO = "auto"  # fp32 for single faces, the fastest for whole folders of them
-
-
-def fastest() -> str:
-    """The faster of PRECISIONS on this CPU: "bf16" where it has tiles for it (AMX)."""
-    import torch
-
-    has_tiles = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
-    return "bf16" if has_tiles() else "fp32"
 
 
 @contextmanager

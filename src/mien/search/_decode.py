@@ -79,8 +79,8 @@ def _in_workers(
             yield ahead.popleft().result()
     except BrokenProcessPool as error:
         raise BadInput(
-            "a decoding worker died; run the same command again with --workers 0 "
-            "(what was stored stays, a script needs the __main__ guard)"
+            "a process that decodes photos died, perhaps for want of memory; run the same again: "
+            "it goes on after what is stored (a script needs the __main__ guard)"
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

@@ -7,7 +7,9 @@ call goes on where it stopped, because ids that are already there are skipped.
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -156,11 +158,9 @@ def _fill(
     names = {paths[row]: (name, row) for name, row in todo.items()}
     failures: list[tuple[str, str]] = []
     stored, done, pending = 0, 0, None
-    for batch in _decoded(list(names), tools):
+    for batch, fresh in _encoded(names, tools):
         failures += [(str(item.path), item.failure) for item in batch if item.face is None]
-        good = [item for item in batch if item.face is not None]
-        if good:
-            fresh = _entries(good, names, tools)
+        if fresh is not None:
             pending = fresh if pending is None else join(pending, fresh)
         if pending is not None and len(pending) >= tools.options.commit:
             gallery.add(pending)
@@ -174,6 +174,24 @@ def _fill(
     return stored, failures
 
 
+def _encoded(
+    names: dict[Path, tuple[str, int]], tools: _Tools
+) -> Iterator[tuple[list[Decoded], Entries | None]]:
+    """Batches in order with their entries, None where no photo could be used."""
+    from mien.generators._threads import thread_a_core  # not before torch is needed
+
+    cores = os.cpu_count() or 1
+    ahead: deque[tuple[list[Decoded], Future[Entries | None]]] = deque()
+    with thread_a_core(cores) as pool:
+        for batch in _decoded(list(names), tools):
+            ahead.append((batch, pool.submit(_entries, batch, names, tools)))
+            if len(ahead) > cores:
+                done, entries = ahead.popleft()
+                yield done, entries.result()
+        for done, entries in ahead:
+            yield done, entries.result()
+
+
 def _decoded(paths: Sequence[Path], tools: _Tools) -> Iterator[list[Decoded]]:
     options, space = tools.options, tools.space
     face = FaceOptions(frame=space.frame, number=options.number, aligned=options.aligned)
@@ -181,8 +199,11 @@ def _decoded(paths: Sequence[Path], tools: _Tools) -> Iterator[list[Decoded]]:
 
 
 def _entries(
-    items: Sequence[Decoded], names: dict[Path, tuple[str, int]], tools: _Tools
-) -> Entries:
+    batch: Sequence[Decoded], names: dict[Path, tuple[str, int]], tools: _Tools
+) -> Entries | None:
+    items = [item for item in batch if item.face is not None]
+    if not items:
+        return None
     faces = np.stack([item.face for item in items if item.face is not None])
     ids, rows = zip(*(names[item.path] for item in items), strict=True)
     return Entries(

@@ -8,14 +8,14 @@ import numpy as np
 from PIL import Image
 
 from mien.errors import BadGallery
+from mien.faces.cache import to_bytes
 
 SIDE, QUALITY = 128, 85  # about 4 KB a face
 
 
 def to_thumbnail(face: np.ndarray) -> bytes:
     """JPEG bytes, 128 x 128, of a face float32 [3, S, S] in [-1, 1]."""
-    levels = np.clip(np.rint((face.transpose(1, 2, 0) + 1) * 127.5), 0, 255)
-    picture = Image.fromarray(levels.astype(np.uint8))
+    picture = Image.fromarray(to_bytes(face[None])[0])
     if picture.size != (SIDE, SIDE):
         picture = picture.resize((SIDE, SIDE), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()

@@ -12,6 +12,7 @@ from mien.generators.stylegan2 import Architecture, Generator
 from mien.train._adversaries import Adversary, open_adversary
 from mien.train.adversarial import PathLength
 from mien.train.diff_augment import Adaptive
+from mien.train.teacher import Teacher
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,10 @@ class Recipe:
     critic_base: int = 1024  # channels of the own one at resolution r: critic_base / r
     trunk: str = "efficientnet_lite0"  # of the projected one; MobileNetV2 does the measuring
     images: int = 3_000_000  # photos shown, repeats counted
+    teach: int = 0  # photos during which it copies the VAE's latents' photos (teacher.py)
+    anchor: float = 1.0  # weight of copying, beside the adversarial loss of about 1
+    anchor_half: int = 30_000  # photos, after `teach`, in which that weight halves
+    feature: float = 0.06  # weight of deep features in copying
     batch: int = 32
     rate: float = 2.5e-3  # Adam's for the generator, constant
     critic_rate: float = 2.5e-3  # Adam's for the discriminator, constant
@@ -44,6 +49,19 @@ class Recipe:
     watched: int = 2_000  # samples a distance is measured on
     measured: int = 5_000  # samples of the card's distance
 
+    def competing(self, images: int) -> tuple[bool, float, float]:
+        """Whether the discriminator learns, and the weights of competing and of copying.
+
+        images: photos shown so far. The discriminator starts a little before
+        the generator has to please it.
+        """
+        if not self.teach:
+            return True, 1.0, 0.0
+        alone = images < self.teach
+        after = max(images - self.teach, 0)
+        anchor = self.anchor * 0.5 ** (after / self.anchor_half)
+        return images >= 0.85 * self.teach, 0.0 if alone else 1.0, anchor
+
 
 @dataclass
 class State:
@@ -57,6 +75,8 @@ class State:
     path: PathLength
     adaptive: Adaptive
     fast: Callable[..., torch.Tensor]  # the synthesis, compiled or not
+
+    teacher: Teacher | None  # None where the recipe does not teach
 
     def parts(self) -> dict[str, Any]:
         """State dicts and numbers by name."""
@@ -86,6 +106,7 @@ def start(recipe: Recipe) -> State:
         torch.optim.Adam(network.parameters(), recipe.rate, betas=(0.0, 0.99), fused=True),
         torch.optim.Adam(adversary.learning(), recipe.critic_rate, betas=(0.0, 0.99), fused=True),
         PathLength(torch.zeros(())), Adaptive(), fast,
+        Teacher(recipe.trunk, recipe.feature) if recipe.teach else None,
     )  # fmt: skip
 
 

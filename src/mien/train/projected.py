@@ -15,9 +15,9 @@ from itertools import pairwise
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.nn.utils import fuse_conv_bn_eval
 from torch.nn.utils.parametrizations import spectral_norm
 
+from mien.generators.layers.fold import fold_norms
 from mien.generators.layers.statistics import append_deviation
 from mien.recognise import efficientnet_lite0, mobilenet_v2
 from mien.recognise.imagenet import load_trunk, normalise
@@ -170,15 +170,3 @@ def _layers(trunk: str, pretrained: bool) -> list[nn.Module]:
     fold_norms(lite)
     stem = nn.Sequential(lite._conv_stem, nn.ReLU6())
     return [stem, *lite._blocks]
-
-
-def fold_norms(network: nn.Module) -> None:
-    """Fold every BatchNorm2d that follows a convolution into it, in eval mode and in place."""
-    before: tuple[str, nn.Conv2d] | None = None
-    for name, child in list(network.named_children()):
-        if isinstance(child, nn.BatchNorm2d) and before is not None:
-            setattr(network, before[0], fuse_conv_bn_eval(before[1], child))
-            setattr(network, name, nn.Identity())
-        elif not isinstance(child, nn.Conv2d):
-            fold_norms(child)
-        before = (name, child) if isinstance(child, nn.Conv2d) else None

@@ -10,7 +10,7 @@ normalisation statistics in fp32.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,23 +18,33 @@ from typing import Any
 import numpy as np
 import torch
 
+from mien.checkpoint import find_model
+from mien.errors import BadInput
 from mien.faces.cache import cached_crops, to_unit
 from mien.faces.celeba import read_celeba
 from mien.generators.stylegan2 import Generator, mix
+from mien.generators.vae import open_space
 from mien.train import augment
 from mien.train._stylegan2_export import export
 from mien.train._stylegan2_state import Recipe, State, average, start
 from mien.train._stylegan2_watch import Watch, watch
 from mien.train.diff_augment import diff_augment
 from mien.train.run import Run, batch_indices, generator
+from mien.train.teacher import Lesson, whitened
 
 Progress = Callable[[int, int, str], None]
 
 __all__ = ["Recipe", "export", "fit", "train"]
 
 
-def fit(faces: np.ndarray, run: Run, recipe: Recipe, progress: Progress, seen: Watch) -> State:
-    """Train on uint8 faces [N, S, S, 3] until `recipe.images`; resumes the run's checkpoint."""
+def fit(
+    faces: np.ndarray, run: Run, recipe: Recipe, progress: Progress, seen: Watch,
+    latents: torch.Tensor | None = None,
+) -> State:  # fmt: skip
+    """Train on uint8 faces [N, S, S, 3] until `recipe.images`; resumes the run's checkpoint.
+
+    latents: z [N, D] of the faces, for a recipe that teaches (teacher.whitened).
+    """
     state = start(recipe)
     saved = run.resume()
     if saved is not None:
@@ -42,7 +52,9 @@ def fit(faces: np.ndarray, run: Run, recipe: Recipe, progress: Progress, seen: W
     steps = -(-recipe.images // recipe.batch)
     for step in range(saved["step"] if saved else 0, steps):
         rows = batch_indices(len(faces), recipe.batch, step, recipe.seed)
-        terms = update(state, torch.from_numpy(to_unit(faces[rows])), step, recipe)
+        photos = torch.from_numpy(to_unit(faces[rows]))
+        lesson = None if latents is None else _lesson(photos, latents[rows], step, recipe)
+        terms = update(state, photos, step, recipe, lesson)
         done, last = (step + 1) * recipe.batch, step + 1 == steps
         if (step + 1) % 20 == 0 or last:
             run.log(step + 1, {key: float(value) for key, value in terms.items()})
@@ -50,20 +62,55 @@ def fit(faces: np.ndarray, run: Run, recipe: Recipe, progress: Progress, seen: W
             run.log(step + 1, {"frechet": seen(state.averaged, done)})
         if _passed(done, recipe.every, recipe.batch) or last:
             run.save(step + 1, recipe=asdict(recipe), **state.parts())
-        progress(step + 1, steps, f"critic {float(terms['critic']):.3f}")
+        name = "critic" if "critic" in terms else "copy"
+        progress(step + 1, steps, f"{name} {float(terms[name]):.3f}")
     return state
 
 
 def update(
-    state: State, photos: torch.Tensor, step: int, recipe: Recipe
+    state: State, photos: torch.Tensor, step: int, recipe: Recipe, lesson: Lesson | None = None
 ) -> dict[str, torch.Tensor | float]:
     """One step of discriminator, generator and average; photos [N, 3, S, S] in [-1, 1].
 
     Both learn from the same samples, so that these are drawn and their
-    features computed once. Returns "critic", "adversary", and the regularisers
-    where they are due.
+    features computed once. lesson: what to copy, where the recipe teaches.
+    Returns "critic", "adversary" and "copy", and the regularisers where they are due.
     """
     random = generator(recipe.seed, step)
+    criticised, compete, anchor = recipe.competing(step * recipe.batch)
+    terms: dict[str, torch.Tensor | float] = {}
+    loss = torch.zeros(())
+    if criticised:
+        loss, terms = _compete(state, photos, step, recipe, random)
+        loss = compete * loss
+    if lesson is not None:
+        copied = _copy(state, lesson, random)
+        terms["copy"] = copied.detach()
+        loss = loss + anchor * copied
+    _step(state.optimiser, loss)
+    average(state, recipe, (step + 1) * recipe.batch)
+    return terms
+
+
+def _lesson(photos: torch.Tensor, z: torch.Tensor, step: int, recipe: Recipe) -> Lesson:
+    """All of a batch while it only copies, a quarter of it later."""
+    every = 1 if step * recipe.batch < recipe.teach else 4  # rows are sorted: spread over all
+    return Lesson(z[::every], photos[::every])
+
+
+def _copy(state: State, lesson: Lesson, random: torch.Generator) -> torch.Tensor:
+    assert state.teacher is not None
+    network = state.generator
+    with torch.autocast(lesson.z.device.type, torch.bfloat16):
+        styles = network.spread(network.mapping(lesson.z))
+        samples = state.fast(styles, _noise(network, len(styles), random)).float()
+        return state.teacher.loss(samples, lesson.photos)
+
+
+def _compete(
+    state: State, photos: torch.Tensor, step: int, recipe: Recipe, random: torch.Generator
+) -> tuple[torch.Tensor, dict[str, torch.Tensor | float]]:
+    """A step of the discriminator; the generator's loss and the terms to log."""
     share = _share(state, recipe)
     real = diff_augment(augment.flip(photos, random), random, share)
     with torch.autocast(photos.device.type, torch.bfloat16):
@@ -77,9 +124,8 @@ def update(
     terms: dict[str, torch.Tensor | float] = {"share": share}
     terms |= _teach_critic(state, (shown, fake), real, step, recipe)
     beyond = (samples.abs() - 1).relu().square().mean()
-    terms |= _teach_generator(state, (fake, beyond), random, step, recipe)
-    average(state, recipe, (step + 1) * recipe.batch)
-    return terms
+    loss, more = _please(state, (fake, beyond), random, step, recipe)
+    return loss, terms | more
 
 
 def _teach_critic(
@@ -104,10 +150,10 @@ def _teach_critic(
     return terms
 
 
-def _teach_generator(
+def _please(
     state: State, judged: tuple[list[torch.Tensor], torch.Tensor], random: torch.Generator,
     step: int, recipe: Recipe,
-) -> dict[str, torch.Tensor]:  # fmt: skip
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:  # fmt: skip
     fake, beyond = judged
     state.adversary.teach(False)
     with torch.autocast(fake[0].device.type, torch.bfloat16):
@@ -118,8 +164,7 @@ def _teach_generator(
         penalty = _path_penalty(state, random, recipe)
         loss = loss + recipe.path * recipe.path_every * penalty
         terms |= {"path": penalty.detach(), "length": state.path.mean.clone()}
-    _step(state.optimiser, loss)
-    return terms
+    return loss, terms
 
 
 def _path_penalty(state: State, random: torch.Generator, recipe: Recipe) -> torch.Tensor:
@@ -155,8 +200,17 @@ def train(
     """
     paths = read_celeba(root, "train").paths
     seen = watch(paths, folder / "samples", recipe.watched)
-    fit(cached_crops(paths, recipe.shape.size), Run(folder), recipe, progress, seen)
+    latents = _latents(paths, recipe) if recipe.teach else None
+    fit(cached_crops(paths, recipe.shape.size), Run(folder), recipe, progress, seen, latents)
     return export(root, folder, name, recipe, progress)
+
+
+def _latents(paths: Sequence[Path], recipe: Recipe) -> torch.Tensor:
+    space = open_space(find_model("vae-128"))
+    if len(space.prior[0]) != recipe.shape.mapping[0]:
+        width = len(space.prior[0])
+        raise BadInput(f"--recipe teach needs shape.latent={width}, the width of vae-128")
+    return whitened(space, cached_crops(paths, space.size))
 
 
 def _share(state: State, recipe: Recipe) -> float:

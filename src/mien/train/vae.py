@@ -1,14 +1,16 @@
-"""Recipe of the DFC-VAE: pixel, deep-feature and KL losses, first at half size, then full.
+"""Recipe of the DFC-VAE: pixel, deep-feature and KL losses; half size, full size, then fine.
 
 loss = mean squared pixel error + feature * deep-feature distance + kl * KL, with
 faces in [-1, 1] and KL in nats a face (Hou et al., WACV 2017, with a pixel term).
-bf16 autocast; losses, normalisation statistics and the KL in fp32.
+In the fine stage the KL weighs less, so that latents keep glasses, beards and
+make-up, and a discriminator of patches (patches.py) sharpens. bf16 autocast;
+losses, normalisation statistics and the KL in fp32.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,58 +22,20 @@ from torch import nn
 from mien.checkpoint import save_model
 from mien.faces.cache import cached_crops, to_unit
 from mien.faces.celeba import read_celeba
-from mien.generators.vae import Architecture, Network, open_space
+from mien.generators.vae import Network, open_space
 from mien.measure.reconstruction import reconstruction_table
 from mien.recognise import mobilenet_v2
 from mien.recognise.imagenet import load_trunk
 from mien.train import augment
+from mien.train._vae_state import Recipe, State, Weights, schedule, start
+from mien.train.adversarial import critic_hinge, generator_hinge
+from mien.train.patches import PatchCritic, weighed
 from mien.train.perceptual import FeatureLoss
 from mien.train.run import Run, batch_indices, generator
 
 Progress = Callable[[int, int, str], None]
 
-
-@dataclass(frozen=True)
-class Recipe:
-    """Options of one VAE training."""
-
-    shape: Architecture = field(default_factory=Architecture)
-    half_epochs: float = 4.0  # at half size, where a step costs less
-    full_epochs: float = 4.5
-    batch: int = 32
-    rate: float = 1.2e-3  # AdamW peak, cosine decay to a fiftieth
-    feature: float = 0.06  # weight of the deep-feature distance
-    window: int = 96  # px, random square in which features are compared at full size
-    kl: float = 3e-5  # weight of a nat: small, so that latents keep detail
-    warm: int = 300  # steps until rate and kl reach their values
-    average: float = 0.997  # of the weights, a step
-    seed: int = 0
-    every: int = 200  # steps between checkpoints
-    tested: int = 500  # test photos the card's numbers come from
-
-    def steps(self, faces: int) -> tuple[int, int]:
-        """Steps at half size, steps in all."""
-        epoch = faces // self.batch
-        half = round(self.half_epochs * epoch)
-        return half, half + round(self.full_epochs * epoch)
-
-
-@dataclass
-class State:
-    """What learns and what is saved."""
-
-    network: Network
-    averaged: Any  # torch's AveragedModel
-    optimiser: torch.optim.Optimizer
-
-    def parts(self) -> dict[str, Any]:
-        """State dicts by name."""
-        return {name: getattr(self, name).state_dict() for name in self.__dataclass_fields__}
-
-    def load(self, saved: dict[str, Any]) -> None:
-        """Restore what `parts` gave."""
-        for name in self.__dataclass_fields__:
-            getattr(self, name).load_state_dict(saved[name])
+__all__ = ["Recipe", "train"]
 
 
 def train(
@@ -93,14 +57,21 @@ def train(
     return card
 
 
-def losses(
-    network: Network, features: FeatureLoss, faces: torch.Tensor, step: int, recipe: Recipe,
-    full: bool = True,
-) -> dict[str, torch.Tensor]:  # fmt: skip
-    """The loss ("loss") and its unweighted terms ("pixel", "feature", "kl"), fp32 scalars.
+@dataclass
+class Pass:
+    """One batch through the network; faces [N, 3, size, size] in [-1, 1]."""
 
-    faces: [N, 3, size, size] in [-1, 1]; random numbers come from (recipe.seed, step).
-    """
+    target: torch.Tensor
+    decoded: torch.Tensor  # fp32
+    mean: torch.Tensor  # [N, D]
+    log_variance: torch.Tensor  # [N, D]
+    window: tuple[slice, ...]  # the square in which features and patches are compared
+
+
+def through(
+    network: Network, faces: torch.Tensor, step: int, recipe: Recipe, full: bool = True
+) -> Pass:
+    """Encode and decode faces [N, 3, size, size]; random numbers come from (recipe.seed, step)."""
     random = generator(recipe.seed, step)
     faces = augment.flip(faces, random)
     target = faces if full else F.avg_pool2d(faces, 2)
@@ -109,12 +80,20 @@ def losses(
         mean, log_variance = network.encoder(source.contiguous(memory_format=torch.channels_last))
         noise = torch.randn(mean.shape, generator=random)
         decoded = network.decoder(mean + noise * torch.exp(log_variance / 2), full)
-        window = _window(target.shape[2], recipe.window, random)
-        feature = features(decoded.float()[window], target[window])
-    pixel = F.mse_loss(decoded.float(), target)
-    kl = -0.5 * (1 + log_variance - mean.square() - log_variance.exp()).sum(1).mean()
-    weight = recipe.kl * min(1.0, (step + 1) / recipe.warm)
-    loss = pixel + recipe.feature * feature + weight * kl
+    window = _window(target.shape[2], recipe.window, random)
+    return Pass(target, decoded.float(), mean, log_variance, window)
+
+
+def losses(
+    seen: Pass, features: FeatureLoss, kl_weight: float, recipe: Recipe
+) -> dict[str, torch.Tensor]:
+    """The loss ("loss") and its unweighted terms ("pixel", "feature", "kl"), fp32 scalars."""
+    with torch.autocast(seen.target.device.type, torch.bfloat16):
+        feature = features(seen.decoded[seen.window], seen.target[seen.window])
+    pixel = F.mse_loss(seen.decoded, seen.target)
+    spread = seen.mean.square() + seen.log_variance.exp() - 1 - seen.log_variance
+    kl = 0.5 * spread.sum(1).mean()
+    loss = pixel + recipe.feature * feature + kl_weight * kl
     return {"loss": loss, "pixel": pixel, "feature": feature, "kl": kl}
 
 
@@ -125,47 +104,59 @@ def _window(size: int, side: int, random: torch.Generator) -> tuple[slice, ...]:
 
 
 def _fit(faces: np.ndarray, run: Run, recipe: Recipe, progress: Progress) -> Network:
-    state = _start(recipe)
+    state = start(recipe)
     features = FeatureLoss(load_trunk(mobilenet_v2))
     features.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    half, steps = recipe.steps(len(faces))
+    stages = recipe.steps(len(faces))
     saved = run.resume()
     if saved is not None:
         state.load(saved)
-    for step in range(saved["step"] if saved else 0, steps):
+    for step in range(saved["step"] if saved else 0, stages[-1]):
         rows = batch_indices(len(faces), recipe.batch, step, recipe.seed)
         batch = torch.from_numpy(to_unit(faces[rows]))
-        terms = losses(state.network, features, batch, step, recipe, full=step >= half)
-        _update(state, terms["loss"], rate(step, steps, recipe))
+        weights = schedule(step, stages, recipe)
+        seen = through(state.network, batch, step, recipe, full=step >= stages[0])
+        terms = losses(seen, features, weights.kl, recipe)
+        loss = terms["loss"]
+        if weights.sharpen:
+            terms["critic"] = _teach_critic(state, seen)
+            loss = _sharpened(state.critic, seen, terms, weights, recipe)
+        _update(state, loss, weights.rate)
         if (step + 1) % 10 == 0:
             run.log(step + 1, {key: value.item() for key, value in terms.items()})
-        progress(step + 1, steps, f"pixel {terms['pixel'].item():.4f}")
-        if (step + 1) % recipe.every == 0 or step + 1 == steps:
+        progress(step + 1, stages[-1], f"pixel {terms['pixel'].item():.4f}")
+        if (step + 1) % recipe.every == 0 or step + 1 == stages[-1]:
             run.save(step + 1, **state.parts())
     network: Network = state.averaged.module
     return network
 
 
-def _start(recipe: Recipe) -> State:
-    torch.manual_seed(recipe.seed)
-    network = Network(recipe.shape)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    averaged = torch.optim.swa_utils.AveragedModel(
-        network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.average),
-        use_buffers=True,
-    )  # fmt: skip
-    optimiser = torch.optim.AdamW(
-        network.parameters(), recipe.rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True
-    )
-    return State(network, averaged, optimiser)
+def _teach_critic(state: State, seen: Pass) -> torch.Tensor:
+    """One step of the discriminator; its loss."""
+    state.critic.requires_grad_(True)
+    with torch.autocast(seen.target.device.type, torch.bfloat16):
+        real = state.critic(seen.target[seen.window])
+        fake = state.critic(seen.decoded.detach()[seen.window])
+    loss = critic_hinge([real], [fake])
+    state.critic_optimiser.zero_grad()
+    loss.backward()
+    state.critic_optimiser.step()
+    return loss.detach()
 
 
-def rate(step: int, steps: int, recipe: Recipe) -> float:
-    """Learning rate of a step: linear warm-up, then a cosine to a fiftieth of the peak."""
-    if step < recipe.warm:
-        return recipe.rate * (step + 1) / recipe.warm
-    share = (step - recipe.warm) / max(1, steps - recipe.warm)
-    return recipe.rate * (0.02 + 0.98 * 0.5 * (1 + float(np.cos(np.pi * share))))
+def _sharpened(
+    critic: PatchCritic, seen: Pass, terms: dict[str, torch.Tensor], weights: Weights,
+    recipe: Recipe,
+) -> torch.Tensor:  # fmt: skip
+    """A loss whose gradient at the decoded faces is pixel, feature and patch loss, weighed."""
+    critic.requires_grad_(False)
+    with torch.autocast(seen.target.device.type, torch.bfloat16):
+        doubt = generator_hinge([critic(seen.decoded[seen.window])])
+    wanted = terms["pixel"] + recipe.feature * terms["feature"]
+    (reconstruct,) = torch.autograd.grad(wanted, seen.decoded)
+    (sharpen,) = torch.autograd.grad(doubt, seen.decoded)
+    gradient = weighed(reconstruct, sharpen, weights.sharpen)
+    return (gradient * seen.decoded).sum() + weights.kl * terms["kl"]
 
 
 def _update(state: State, loss: torch.Tensor, rate: float) -> None:

@@ -1,0 +1,33 @@
+"""Threads that encode side by side.
+
+One network spread over all cores waits at each of its layers for the slowest
+core; while other processes decode photos it mostly waits. A thread a core,
+each with a batch of its own, does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import torch
+
+
+@contextmanager
+def thread_a_core(count: int) -> Iterator[ThreadPoolExecutor]:
+    """A pool of `count` threads, each running networks on one core at the caller's precision."""
+    before = torch.get_num_threads()
+    autocast = torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")
+
+    def start() -> None:  # both are states of a thread
+        torch.set_num_threads(1)
+        torch.set_autocast_enabled("cpu", autocast[0])
+        torch.set_autocast_dtype("cpu", autocast[1])
+
+    pool = ThreadPoolExecutor(count, initializer=start)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+        torch.set_num_threads(before)
