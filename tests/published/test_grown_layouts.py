@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from mien.errors import BadModel, UnknownName
 from mien.generators import pggan, stylegan
-from mien.published import _grown_tf, _pggan, _stylegan
+from mien.published import _grown, _grown_tf, _pggan, _stylegan
 from mien.published._values import Refused
 from tests.generators.test_pggan import draw, scattered
 from tests.parity import fill
@@ -125,21 +125,20 @@ def test_truncation_of_a_file_without_factors_is_an_option():
 
 @torch.no_grad()
 @pytest.mark.parametrize(
-    ("family", "critic", "args"),
+    ("critic", "args"),
     [
-        ("pggan", pggan.Critic(group=16), {}),
-        ("pggan", pggan.Critic(early=True, labels=2, group=16), {"fused_scale": True}),
-        ("stylegan", pggan.Critic(smooth=True), {}),
-        ("stylegan", pggan.Critic(smooth=True, labels=3), {}),
+        (pggan.Critic(group=16), {}),
+        (pggan.Critic(early=True, labels=2, group=16), {"fused_scale": True}),
+        (pggan.Critic(smooth=True), {}),
+        (pggan.Critic(smooth=True, labels=3), {}),
     ],
 )  # fmt: skip
-def test_discriminators_come_back(family, critic, args):
+def test_discriminators_come_back(critic, args):
     sizes = {"size": 16, "base": 128, "most": 24}
     network = scattered(pggan.Discriminator(pggan.Architecture(**sizes), critic))
-    layout = LAYOUTS[family]
-    theirs = layout.discriminator_from_ours(arrays(network), pggan.Architecture(**sizes), critic)
+    theirs = _grown.discriminator_from_ours(arrays(network), pggan.Architecture(**sizes), critic)
     assert {"input0.weight", "input2.bias", "layer5.weight", "layer6.bias", "lod"} <= theirs.keys()
-    again = layout.open_discriminator(theirs, args)
+    again = _grown.open_discriminator(theirs, args)
     assert again.critic == critic
     faces, labels = draw(4, 3, 16, 16), torch.eye(3)[[0, 1, 2, 0]]
     labels = labels if critic.smooth and critic.labels else None

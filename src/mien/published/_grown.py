@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
 
 import numpy as np
-import torch
-from torch import nn
 
 from mien.errors import BadModel
 from mien.generators._progressive import Critic, Discriminator, Sizes
-from mien.published._table import Arrays, Pair, Table, count, side
+from mien.published._networks import opening, shapes
+from mien.published._pairs import both, flip
+from mien.published._table import Arrays, Options, Pair, Table, count, resolutions, side
 
-Network = TypeVar("Network", bound=nn.Module)
-Options = Mapping[str, Any]
 ROOT = np.float32(np.sqrt(2))
 AUTO = 128  # px from which fused_scale="auto" fuses
 
@@ -24,7 +21,7 @@ def sized(widths: Sequence[int], what: str, first: int = 4) -> dict[str, int]:
 
     Raises BadModel when they do not follow min(base // resolution, most).
     """
-    levels = [first * 2**n for n in range(len(widths))]
+    levels = resolutions(len(widths), what, first)
     if len(widths) < 2 or levels[-1] < 8:
         raise BadModel(f"{what} has {len(widths)} resolutions, expected 8 px or more")
     base = max(width * level for width, level in zip(widths, levels, strict=True))
@@ -45,20 +42,9 @@ def squash(options: Options) -> str | None:
     return "tanh" if options.get("final_tanh") else None
 
 
-def both(names: Mapping[str, str]) -> list[Pair]:
-    """Pairs of weight and bias."""
-    parts = ("weight", "bias")
-    return [Pair(f"{a}.{part}", f"{b}.{part}") for a, b in names.items() for part in parts]
-
-
 def rectified(theirs: str, ours: str) -> Pair:
     """A bias behind whose layer we scale by sqrt(2), where the original scales the weights."""
     return Pair(theirs, ours, lambda a: a / ROOT, lambda a: a * ROOT)
-
-
-def flip(array: np.ndarray) -> np.ndarray:
-    """A transposed convolution's [O, I, 3, 3] as that of a convolution, and back."""
-    return array[..., ::-1, ::-1]
 
 
 def swapped(array: np.ndarray) -> np.ndarray:
@@ -76,16 +62,6 @@ def to_hwio(array: np.ndarray) -> np.ndarray:
     return flip(array).transpose(2, 3, 1, 0)
 
 
-def plane(array: np.ndarray) -> np.ndarray:
-    """[1, 1, s, s] -> [s, s]."""
-    return np.asarray(array[0, 0])
-
-
-def lifted(array: np.ndarray) -> np.ndarray:
-    """[s, s] -> [1, 1, s, s]."""
-    return array[None, None]
-
-
 def blur_kernel(channels: int) -> np.ndarray:
     """[1, 2, 1] x [1, 2, 1] / 16 for each channel, float32 [C, 1, 3, 3]."""
     line = np.array([0.25, 0.5, 0.25], np.float32)
@@ -93,10 +69,30 @@ def blur_kernel(channels: int) -> np.ndarray:
 
 
 def discriminator_to_ours(
-    tensors: Arrays, options: Options, what: str
+    tensors: Arrays, options: Options | None = None
 ) -> tuple[dict[str, np.ndarray], Sizes, Critic]:
-    """(tensors under our keys, sizes, critic) of a genforce discriminator's state dict."""
+    """(tensors under our keys, sizes, critic) of a genforce discriminator's state dict.
+
+    options: keyword arguments of the original constructor, of which
+    minibatch_std_group_size, PGGAN's fused_scale and StyleGAN's label_size 1 cannot be
+    told from the tensors.
+    Raises BadModel naming a key that is missing, unexpected or of another shape.
+    """
+    sizes, critic = _discriminator_shape(tensors, options or {})
+    return _discriminator_table(sizes, critic).to_ours(tensors), sizes, critic
+
+
+def discriminator_from_ours(tensors: Arrays, sizes: Sizes, critic: Critic) -> dict[str, np.ndarray]:
+    """The discriminator's state dict."""
+    return _discriminator_table(sizes, critic).to_theirs(tensors)
+
+
+open_discriminator = opening(discriminator_to_ours, Discriminator)
+
+
+def _discriminator_shape(tensors: Arrays, options: Options) -> tuple[Sizes, Critic]:
     smooth = "layer1.blur.kernel" in tensors
+    what = _discriminator(smooth)
     layers = count(tensors, "layer{}.bias", range(64))
     if layers < 5 or layers % 2 == 0:
         raise BadModel(f"{what} lacks layer{layers}.bias; the file is incomplete")
@@ -110,12 +106,10 @@ def discriminator_to_ours(
         deviations=side(tensors, f"layer{layers - 3}.weight", 1, what) - widths[-1],
         labels=options.get("label_size", 0 if smooth and scores == 1 else scores - (not smooth)),
     )
-    sizes = Sizes(**sized([hidden, *widths[::-1]], what, first=2))
-    return discriminator_table(sizes, critic, what).to_ours(tensors), sizes, critic
+    return Sizes(**sized([hidden, *widths[::-1]], what, first=2)), critic
 
 
-def discriminator_table(sizes: Sizes, critic: Critic, what: str) -> Table:
-    """The table of a genforce discriminator."""
+def _discriminator_table(sizes: Sizes, critic: Critic) -> Table:
     blocks = len(sizes.levels) - 1
     names = {f"input{n}": f"colours.{n}" for n in range(blocks + 1)}
     for n in range(blocks):
@@ -129,15 +123,10 @@ def discriminator_table(sizes: Sizes, critic: Critic, what: str) -> Table:
     constants = {
         f"layer{2 * n + 1}.blur.kernel": blur_kernel(width) for n, width in enumerate(widths[:-1])
     }
-    return Table(what, pairs, constants, shapes(Discriminator(sizes, critic)))
+    what = _discriminator(critic.smooth)
+    return Table(what, pairs, constants, shapes(what, lambda: Discriminator(sizes, critic)))
 
 
-def loaded(module: Network, ours: Arrays) -> Network:
-    """The network with these tensors under our keys, ready to run."""
-    module.load_state_dict({key: torch.from_numpy(value) for key, value in ours.items()})
-    return module.eval()
-
-
-def shapes(module: nn.Module) -> dict[str, tuple[int, ...]]:
-    """Shapes of a module's tensors by key (the meta device would import far more than it saves)."""
-    return {key: tuple(value.shape) for key, value in module.state_dict().items()}
+def _discriminator(smooth: bool) -> str:
+    """For messages; StyleGAN's blurs before it halves."""
+    return f"this {'StyleGAN' if smooth else 'PGGAN'} discriminator"

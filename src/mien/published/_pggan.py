@@ -10,14 +10,14 @@ from __future__ import annotations
 import numpy as np
 
 from mien.errors import UnknownName
-from mien.generators._progressive import Sizes
-from mien.generators.pggan import Architecture, Critic, Discriminator, Generator
+from mien.generators.pggan import Architecture, Generator
 from mien.published import _grown as common
-from mien.published._grown import Options
-from mien.published._table import Arrays, Pair, Table, count, side
+from mien.published._networks import opening, shapes
+from mien.published._pairs import flip
+from mien.published._table import Arrays, Options, Pair, Table, count, side
 
 LAYOUTS = ("genforce", "interfacegan")
-GENERATOR, DISCRIMINATOR = "this PGGAN generator", "this PGGAN discriminator"
+GENERATOR = "this PGGAN generator"
 
 
 def generator_to_ours(
@@ -46,33 +46,7 @@ def generator_from_ours(
     return _table(shape, layout, fused).to_theirs(tensors)
 
 
-def discriminator_to_ours(
-    tensors: Arrays, options: Options | None = None
-) -> tuple[dict[str, np.ndarray], Sizes, Critic]:
-    """(tensors under our keys, sizes, critic) of a genforce discriminator's state dict.
-
-    options: keyword arguments of the original constructor, of which fused_scale
-    and minibatch_std_group_size cannot be told from the tensors.
-    Raises BadModel naming a key that is missing, unexpected or of another shape.
-    """
-    return common.discriminator_to_ours(tensors, options or {}, DISCRIMINATOR)
-
-
-def discriminator_from_ours(tensors: Arrays, sizes: Sizes, critic: Critic) -> dict[str, np.ndarray]:
-    """The discriminator's state dict."""
-    return common.discriminator_table(sizes, critic, DISCRIMINATOR).to_theirs(tensors)
-
-
-def open_generator(tensors: Arrays, options: Options | None = None) -> Generator:
-    """A generator ready to run, from a state dict with its original keys, of any size."""
-    ours, shape = generator_to_ours(tensors, options)
-    return common.loaded(Generator(shape), ours)
-
-
-def open_discriminator(tensors: Arrays, options: Options | None = None) -> Discriminator:
-    """A discriminator ready to run, from a state dict with its original keys, of any size."""
-    ours, sizes, critic = discriminator_to_ours(tensors, options)
-    return common.loaded(Discriminator(sizes, critic), ours)
+open_generator = opening(generator_to_ours, Generator)
 
 
 def _shape(tensors: Arrays, options: Options, layout: str) -> Architecture:
@@ -114,17 +88,17 @@ def _table(shape: Architecture, layout: str, fused: bool) -> Table:
     for n in range(len(shape.channels)):
         pairs += [Pair(f"output{n}{weight}", f"heads.{n}.conv.weight")]
         pairs += [Pair(f"output{n}{bias}", f"heads.{n}.conv.bias")]
-    return Table(GENERATOR, pairs, {}, common.shapes(Generator(shape)))
+    return Table(GENERATOR, pairs, {}, shapes(GENERATOR, lambda: Generator(shape)))
 
 
 def _start(weight: str, shape: Architecture) -> Pair:
     """Theirs [C, D, 4, 4] is reversed; ours is [16 C, D], rows ordered y, x, channel."""
 
     def unpack(array: np.ndarray) -> np.ndarray:
-        return common.flip(array).transpose(2, 3, 0, 1).reshape(-1, array.shape[1])
+        return flip(array).transpose(2, 3, 0, 1).reshape(-1, array.shape[1])
 
     def pack(array: np.ndarray) -> np.ndarray:
-        return common.flip(array.reshape(4, 4, shape.channels[0], -1).transpose(2, 3, 0, 1))
+        return flip(array.reshape(4, 4, shape.channels[0], -1).transpose(2, 3, 0, 1))
 
     return Pair(f"layer0{weight}", "layers.0.weight", unpack, pack)
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 import numpy as np
 
 from mien.errors import BadModel, UnknownName
-from mien.generators._progressive import Sizes
-from mien.generators.stylegan import Architecture, Critic, Discriminator, Generator
+from mien.generators.stylegan import Architecture, Generator
 from mien.published import _grown as common
-from mien.published._grown import Options
-from mien.published._table import Arrays, Pair, Table, count, side
+from mien.published._networks import opening, shapes
+from mien.published._pairs import first, flip, label_weight, lead, lifted, plane
+from mien.published._table import Arrays, Options, Pair, Table, count, side
 
 LAYOUTS = ("genforce", "interfacegan")
-GENERATOR, DISCRIMINATOR = "this StyleGAN generator", "this StyleGAN discriminator"
+GENERATOR = "this StyleGAN generator"
 GENFORCE = {
     "constant": "const", "weight": ".weight", "conv": ".weight", "bias": ".bias", "inside": "",
     "style.weight": "style.weight", "style.bias": "style.bias",
@@ -69,33 +69,7 @@ def generator_from_ours(
     return table.to_theirs(tensors)
 
 
-def discriminator_to_ours(
-    tensors: Arrays, options: Options | None = None
-) -> tuple[dict[str, np.ndarray], Sizes, Critic]:
-    """(tensors under our keys, sizes, critic) of a genforce discriminator's state dict.
-
-    options: keyword arguments of the original constructor, of which label_size 1
-    and minibatch_std_group_size cannot be told from the tensors.
-    Raises BadModel naming a key that is missing, unexpected or of another shape.
-    """
-    return common.discriminator_to_ours(tensors, options or {}, DISCRIMINATOR)
-
-
-def discriminator_from_ours(tensors: Arrays, sizes: Sizes, critic: Critic) -> dict[str, np.ndarray]:
-    """The discriminator's state dict."""
-    return common.discriminator_table(sizes, critic, DISCRIMINATOR).to_theirs(tensors)
-
-
-def open_generator(tensors: Arrays, options: Options | None = None) -> Generator:
-    """A generator ready to run, from a state dict with its original keys, of any size."""
-    ours, shape = generator_to_ours(tensors, options)
-    return common.loaded(Generator(shape), ours)
-
-
-def open_discriminator(tensors: Arrays, options: Options | None = None) -> Discriminator:
-    """A discriminator ready to run, from a state dict with its original keys, of any size."""
-    ours, sizes, critic = discriminator_to_ours(tensors, options)
-    return common.loaded(Discriminator(sizes, critic), ours)
+open_generator = opening(generator_to_ours, Generator)
 
 
 def _names(layout: str) -> dict[str, str]:
@@ -156,7 +130,7 @@ def _table(shape: Architecture, layout: str, fused: list[int]) -> Table:
         theirs, ours = f"mapping.dense{n}", f"mapping.layers.{n}"
         pairs += [Pair(f"{theirs}{names['weight']}", f"{ours}.weight")]
         pairs += [common.rectified(f"{theirs}{names['bias']}", f"{ours}.bias")]
-    pairs += [_label_weight(shape.labels)] if shape.labels else []
+    pairs += [label_weight(shape.labels)] if shape.labels else []
     for n in range(shape.styles):
         pairs += _layer(n, layout, transposed=n % 2 == 0 and shape.levels[n // 2] in fused)
     for n in range(len(shape.levels)):
@@ -167,15 +141,7 @@ def _table(shape: Architecture, layout: str, fused: list[int]) -> Table:
         f"synthesis.layer{2 * n}.blur.kernel": common.blur_kernel(shape.channels[n])
         for n in range(1, len(shape.levels))
     }
-    return Table(GENERATOR, pairs, constants, common.shapes(Generator(shape)))
-
-
-def _label_weight(labels: int) -> Pair:
-    """Theirs [classes, D] is not scaled by 1 / sqrt(classes) when it is used."""
-    gain = np.float32(labels**0.5)
-    return Pair(
-        "mapping.label_weight", "mapping.embed.weight", lambda a: a.T * gain, lambda a: a.T / gain
-    )
+    return Table(GENERATOR, pairs, constants, shapes(GENERATOR, lambda: Generator(shape)))
 
 
 def _layer(number: int, layout: str, transposed: bool) -> list[Pair]:
@@ -186,7 +152,7 @@ def _layer(number: int, layout: str, transposed: bool) -> list[Pair]:
         _convolution(number, layout, transposed),
         Pair(f"{inside}bias", f"{ours}.bias"),
         Pair(f"{inside}apply_noise.weight", f"{ours}.strength"),
-        Pair(f"{inside}apply_noise.noise", f"{ours}.noise", common.plane, common.lifted),
+        Pair(f"{inside}apply_noise.noise", f"{ours}.noise", plane, lifted),
         Pair(f"{inside}{names['style.weight']}", f"{ours}.style.weight"),
         Pair(f"{inside}{names['style.bias']}", f"{ours}.style.bias"),
     ]
@@ -196,11 +162,11 @@ def _convolution(number: int, layout: str, transposed: bool) -> Pair:
     theirs, ours = f"synthesis.layer{number}", f"synthesis.layers.{number}"
     if number == 0:
         constant = f"{theirs}.{_names(layout)['constant']}"
-        return Pair(constant, f"{ours}.constant", lambda a: a[0], lambda a: a[None])
+        return Pair(constant, f"{ours}.constant", first, lead)
     if not transposed:
         return Pair(f"{theirs}{_names(layout)['conv']}", f"{ours}.conv.weight")
     change = {
         "interfacegan": (common.from_hwio, common.to_hwio),
-        "genforce": (common.flip, common.flip),
+        "genforce": (flip, flip),
     }
     return Pair(f"{theirs}.weight", f"{ours}.conv.weight", *change[layout])

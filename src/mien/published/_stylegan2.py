@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-import torch
-from torch import nn
 
 from mien.errors import BadModel
 from mien.generators.stylegan2 import Architecture, Critic, Discriminator, Generator
-from mien.published._table import Arrays, Pair, Table
+from mien.published._networks import loaded, shapes
+from mien.published._table import Arrays, Pair, Table, resolutions
 
-Network = TypeVar("Network", bound=nn.Module)
-GENERATOR, DISCRIMINATOR = "this StyleGAN2 generator", "this StyleGAN2 discriminator"
+NETWORK = "this StyleGAN2"
+GENERATOR, DISCRIMINATOR = f"{NETWORK} generator", f"{NETWORK} discriminator"
 
 
 def sized(widths: Sequence[int], **options: Any) -> Architecture:
@@ -24,8 +23,7 @@ def sized(widths: Sequence[int], **options: Any) -> Architecture:
     for name in ("z", "hidden"):
         if options.get(name) == options.get("latent"):
             options[name] = None
-    most = max(widths)
-    levels = [4 * 2**n for n in range(len(widths))]
+    most, levels = max(widths), resolutions(len(widths), NETWORK)
     narrow = [width * level for width, level in zip(widths, levels, strict=True) if width < most]
     base = narrow[0] if narrow else most * levels[-1]
     shape = Architecture(size=levels[-1], base=base, most=most, **options)
@@ -34,18 +32,15 @@ def sized(widths: Sequence[int], **options: Any) -> Architecture:
 
 def generator_table(shape: Architecture, pairs: list[Pair], constants: Arrays) -> Table:
     """The table of a generator of that shape."""
-    with torch.device("meta"):
-        shapes = _shapes(Generator(shape))
-    return Table(GENERATOR, pairs, dict(constants), shapes)
+    return Table(GENERATOR, pairs, dict(constants), shapes(GENERATOR, lambda: Generator(shape)))
 
 
 def discriminator_table(
     shape: Architecture, critic: Critic, pairs: list[Pair], constants: Arrays
 ) -> Table:
     """The table of a discriminator of that shape."""
-    with torch.device("meta"):
-        shapes = _shapes(Discriminator(shape, critic))
-    return Table(DISCRIMINATOR, pairs, dict(constants), shapes)
+    found = shapes(DISCRIMINATOR, lambda: Discriminator(shape, critic))
+    return Table(DISCRIMINATOR, pairs, dict(constants), found)
 
 
 def kernel(shape: Architecture, gain: float = 1.0) -> np.ndarray:
@@ -72,41 +67,6 @@ def taps(tensors: Arrays, key: str) -> tuple[float, ...]:
     return tuple(round(float(value), 4) for value in line / unit)
 
 
-def scalar(array: np.ndarray) -> np.ndarray:
-    """[1] -> []."""
-    return array.reshape(())
-
-
-def vector(array: np.ndarray) -> np.ndarray:
-    """[] -> [1]."""
-    return array.reshape(1)
-
-
-def first(array: np.ndarray) -> np.ndarray:
-    """[1, ...] -> [...]."""
-    return np.asarray(array[0])
-
-
-def lead(array: np.ndarray) -> np.ndarray:
-    """[...] -> [1, ...]."""
-    return array[None]
-
-
-def flip(array: np.ndarray) -> np.ndarray:
-    """Both spatial axes reversed."""
-    return array[..., ::-1, ::-1]
-
-
-def plane(array: np.ndarray) -> np.ndarray:
-    """[1, 1, s, s] -> [s, s]."""
-    return np.asarray(array[0, 0])
-
-
-def lifted(array: np.ndarray) -> np.ndarray:
-    """[s, s] -> [1, 1, s, s]."""
-    return array[None, None]
-
-
 def seeded_noise(key: str) -> Any:
     """Normal noise of any shape that depends on `key` alone, for files without noise maps."""
 
@@ -121,21 +81,7 @@ def load_generator(ours: Arrays, shape: Architecture) -> Generator:
 
     Without "average" among them, it becomes the mean of mapped samples.
     """
-    generator = _loaded(Generator(shape), {"average": np.zeros(shape.latent, np.float32), **ours})
+    generator = loaded(Generator(shape), {"average": np.zeros(shape.latent, np.float32), **ours})
     if "average" not in ours:
         generator.estimate_average()
     return generator
-
-
-def load_discriminator(ours: Arrays, shape: Architecture, critic: Critic) -> Discriminator:
-    """A discriminator with these tensors under our keys, ready to run."""
-    return _loaded(Discriminator(shape, critic), ours)
-
-
-def _loaded(module: Network, ours: Arrays) -> Network:
-    module.load_state_dict({key: torch.from_numpy(value) for key, value in ours.items()})
-    return module.eval()
-
-
-def _shapes(module: nn.Module) -> Mapping[str, tuple[int, ...]]:
-    return {key: tuple(value.shape) for key, value in module.state_dict().items()}

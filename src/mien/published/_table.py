@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from mien.errors import BadModel
 
 Arrays = Mapping[str, np.ndarray]
+Options = Mapping[str, Any]  # keyword arguments of an original constructor
+MANY = 1 << 24  # numbers; a shape that is only declared is not tried out beyond them
+LARGEST = 4096  # px; no published face model has more than 1024
 Change = Callable[[np.ndarray], np.ndarray]
 
 
@@ -72,23 +77,37 @@ class Table:
         shape = self.shapes[pair.ours]
         if pair.theirs not in tensors and pair.fallback is not None:
             return pair.fallback(shape).astype(np.float32)
-        array = np.asarray(tensors[pair.theirs])
+        array, numbers = np.asarray(tensors[pair.theirs]), math.prod(shape)
+        wrong = f"{pair.theirs} of {self.what} has shape {list(array.shape)}, expected"
+        if array.size != numbers and numbers > MANY:
+            raise BadModel(f"{wrong} {numbers} numbers")
         want = pair.pack(np.zeros(shape, np.float32)).shape
         if array.shape != want:
-            raise BadModel(
-                f"{pair.theirs} of {self.what} has shape {list(array.shape)}, expected {list(want)}"
-            )
+            raise BadModel(f"{wrong} {list(want)}")
         return np.asarray(pair.unpack(array), np.float32, order="C")
 
 
 def side(tensors: Arrays, key: str, axis: int, what: str) -> int:
-    """Length of one axis of a tensor that sizes are read from; BadModel when it has none."""
+    """Length of one axis of a tensor that sizes are read from; BadModel when it has none or 0."""
     if key not in tensors:
         raise BadModel(f"{what} lacks {key}; the file is incomplete or of another kind")
     shape = tensors[key].shape
     if not -len(shape) <= axis < len(shape):
         raise BadModel(f"{key} of {what} has shape {list(shape)}, which lacks axis {axis}")
+    if not shape[axis]:
+        raise BadModel(f"{key} of {what} has shape {list(shape)}, which is empty")
     return int(shape[axis])
+
+
+def resolutions(number: int, what: str, first: int = 4) -> list[int]:
+    """That many resolutions from `first` px, each twice the one before.
+
+    Raises BadModel beyond LARGEST: what a file lacks, such as noise maps, is made in that size.
+    """
+    levels = [first * 2**n for n in range(number)]
+    if levels and levels[-1] > LARGEST:
+        raise BadModel(f"{what} declares {levels[-1]} px, more than the {LARGEST} that mien reads")
+    return levels
 
 
 def count(tensors: Arrays, pattern: str, numbers: Iterable[int]) -> int:

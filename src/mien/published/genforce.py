@@ -6,17 +6,14 @@ stored reversed in both spatial axes, and 1 is added to style biases in the code
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
 from mien.errors import BadModel
 from mien.generators.stylegan2 import Architecture, Critic, Discriminator, Generator
 from mien.published import _stylegan2 as common
-from mien.published._table import Arrays, Pair, Table, count, same, side
-
-Options = Mapping[str, Any]
+from mien.published._networks import opening
+from mien.published._pairs import both, first, flip, label_weight, lead, lifted, plane
+from mien.published._table import Arrays, Options, Pair, Table, count, same, side
 
 
 def generator_to_ours(
@@ -66,14 +63,8 @@ def discriminator_from_ours(
     return _discriminator_table(shape, critic).to_theirs(tensors)
 
 
-def open_generator(tensors: Arrays, options: Options | None = None) -> Generator:
-    """A generator ready to run."""
-    return common.load_generator(*generator_to_ours(tensors, options))
-
-
-def open_discriminator(tensors: Arrays, options: Options | None = None) -> Discriminator:
-    """A discriminator ready to run."""
-    return common.load_discriminator(*discriminator_to_ours(tensors, options))
+open_generator = opening(generator_to_ours, Generator)
+open_discriminator = opening(discriminator_to_ours, Discriminator)
 
 
 def _generator_shape(tensors: Arrays, options: Options) -> Architecture:
@@ -102,16 +93,16 @@ def _generator_shape(tensors: Arrays, options: Options) -> Architecture:
 
 def _generator_table(shape: Architecture) -> Table:
     pairs = [Pair("truncation.w_avg", "average")]
-    pairs += _both({f"mapping.dense{i}": f"mapping.layers.{i}" for i in range(shape.layers)})
+    pairs += both({f"mapping.dense{i}": f"mapping.layers.{i}" for i in range(shape.layers)})
     if shape.labels:
-        pairs += [_label_weight(shape.labels)]
-    pairs += [Pair("synthesis.early_layer.const", "synthesis.constant", common.first, common.lead)]
+        pairs += [label_weight(shape.labels)]
+    pairs += [Pair("synthesis.early_layer.const", "synthesis.constant", first, lead)]
     for number in range(2 * len(shape.levels) - 1):
         pairs += _layer(number)
     for n, level in enumerate(shape.levels):
         if shape.form == "skip" or level == shape.size:
             pairs += _colour(n, n if shape.form == "skip" else 0)
-    kernel = common.lifted(common.kernel(shape, gain=4.0))
+    kernel = lifted(common.kernel(shape, gain=4.0))
     ups = range(1, 2 * len(shape.levels) - 1, 2)
     constants = {f"synthesis.layer{i}.filter.kernel": kernel for i in ups}
     if shape.form == "skip":
@@ -119,23 +110,15 @@ def _generator_table(shape: Architecture) -> Table:
     return common.generator_table(shape, pairs, constants)
 
 
-def _label_weight(labels: int) -> Pair:
-    """Theirs [classes, D] is not scaled by 1 / sqrt(classes) when it is used."""
-    gain = np.float32(labels**0.5)
-    return Pair(
-        "mapping.label_weight", "mapping.embed.weight", lambda a: a.T * gain, lambda a: a.T / gain
-    )
-
-
 def _layer(number: int) -> list[Pair]:
     theirs, ours = f"synthesis.layer{number}", f"synthesis.layers.{number}"
-    turn = common.flip if number % 2 else same
+    turn = flip if number % 2 else same
     return [
         Pair(f"{theirs}.weight", f"{ours}.conv.weight", turn, turn),
         *_style(theirs, ours),
         Pair(f"{theirs}.bias", f"{ours}.bias"),
         Pair(f"{theirs}.noise_strength", f"{ours}.strength"),
-        Pair(f"{theirs}.noise", f"{ours}.noise", common.plane, common.lifted),
+        Pair(f"{theirs}.noise", f"{ours}.noise", plane, lifted),
     ]
 
 
@@ -148,12 +131,6 @@ def _colour(theirs: int, ours: int) -> list[Pair]:
 def _style(theirs: str, ours: str) -> list[Pair]:
     bias = Pair(f"{theirs}.style.bias", f"{ours}.conv.style.bias", lambda a: a + 1, lambda a: a - 1)
     return [Pair(f"{theirs}.style.weight", f"{ours}.conv.style.weight"), bias]
-
-
-def _both(names: Mapping[str, str]) -> list[Pair]:
-    """Pairs of weight and bias."""
-    parts = ("weight", "bias")
-    return [Pair(f"{a}.{part}", f"{b}.{part}") for a, b in names.items() for part in parts]
 
 
 def _discriminator_shape(tensors: Arrays, options: Options) -> tuple[Architecture, Critic]:
@@ -184,7 +161,7 @@ def _plain_form(tensors: Arrays) -> str:
 def _discriminator_table(shape: Architecture, critic: Critic) -> Table:
     blocks = len(shape.levels) - 1
     names, skips = {"input0": "colours.0"}, []
-    kernel = common.lifted(common.kernel(shape))
+    kernel = lifted(common.kernel(shape))
     constants = {}
     for k in range(blocks):
         names |= {f"layer{2 * k}": f"blocks.{k}.first", f"layer{2 * k + 1}": f"blocks.{k}.second"}
@@ -197,4 +174,4 @@ def _discriminator_table(shape: Architecture, critic: Critic) -> Table:
     if critic.form == "skip":
         constants["downsample.kernel"] = kernel
     names |= {f"layer{2 * blocks + i}": o for i, o in enumerate(("last", "hidden", "score"))}
-    return common.discriminator_table(shape, critic, [*_both(names), *skips], constants)
+    return common.discriminator_table(shape, critic, [*both(names), *skips], constants)

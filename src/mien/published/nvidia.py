@@ -6,17 +6,15 @@ the original constructor, which its pickles carry (init_kwargs).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
 from mien.errors import BadModel
 from mien.generators.stylegan2 import Architecture, Critic, Discriminator, Generator
 from mien.published import _stylegan2 as common
-from mien.published._table import Arrays, Pair, Table, count, side
+from mien.published._networks import opening
+from mien.published._pairs import both
+from mien.published._table import Arrays, Options, Pair, Table, count, side
 
-Options = Mapping[str, Any]
 LEVELS = [2**n for n in range(2, 16)]
 
 
@@ -58,14 +56,8 @@ def discriminator_from_ours(
     return _discriminator_table(shape, critic).to_theirs(tensors)
 
 
-def open_generator(tensors: Arrays, options: Options | None = None) -> Generator:
-    """A generator ready to run."""
-    return common.load_generator(*generator_to_ours(tensors, options))
-
-
-def open_discriminator(tensors: Arrays, options: Options | None = None) -> Discriminator:
-    """A discriminator ready to run."""
-    return common.load_discriminator(*discriminator_to_ours(tensors, options))
+open_generator = opening(generator_to_ours, Generator)
+open_discriminator = opening(discriminator_to_ours, Discriminator)
 
 
 def _generator_shape(tensors: Arrays, options: Options) -> Architecture:
@@ -142,13 +134,7 @@ def _mapping_pairs(layers: int, labels: bool) -> list[Pair]:
     names = {f"mapping.fc{i}": f"mapping.layers.{i}" for i in range(layers)}
     if labels:
         names["mapping.embed"] = "mapping.embed"
-    return _both(names)
-
-
-def _both(names: Mapping[str, str]) -> list[Pair]:
-    """Pairs of weight and bias."""
-    parts = ("weight", "bias")
-    return [Pair(f"{a}.{part}", f"{b}.{part}") for a, b in names.items() for part in parts]
+    return both(names)
 
 
 def _layer(theirs: str, number: int, noise: bool) -> list[Pair]:
@@ -212,6 +198,6 @@ def _discriminator_table(shape: Architecture, critic: Critic) -> Table:
             inner = [*inner, "skip"]
         filters += [f"{block}.{part}.resample_filter" for part in inner]
     names |= {"b4.conv": "last", "b4.fc": "hidden", "b4.out": "score"}
-    pairs = [*_both(names), *skips, *_mapping_pairs(critic.mapping, bool(critic.mapping))]
+    pairs = [*both(names), *skips, *_mapping_pairs(critic.mapping, bool(critic.mapping))]
     constants = dict.fromkeys(filters, common.kernel(shape))
     return common.discriminator_table(shape, critic, pairs, constants)

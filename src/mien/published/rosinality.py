@@ -11,6 +11,8 @@ import numpy as np
 from mien.errors import BadModel
 from mien.generators.stylegan2 import Architecture, Critic, Discriminator, Generator
 from mien.published import _stylegan2 as common
+from mien.published._networks import opening
+from mien.published._pairs import first, lead, lifted, plane, scalar, vector
 from mien.published._table import Arrays, Pair, Table, count, side
 
 RATE = 0.01  # learning rate multiplier of the mapping; no file records it
@@ -61,23 +63,20 @@ def discriminator_from_ours(
 
 def open_generator(tensors: Arrays, average: np.ndarray | None = None) -> Generator:
     """A generator ready to run; without `average`, the mean of 10,000 mapped samples."""
-    ours, shape = generator_to_ours(tensors, average)
-    return common.load_generator(ours, shape)
+    return common.load_generator(*generator_to_ours(tensors, average))
 
 
-def open_discriminator(tensors: Arrays) -> Discriminator:
-    """A discriminator ready to run."""
-    return common.load_discriminator(*discriminator_to_ours(tensors))
+open_discriminator = opening(discriminator_to_ours, Discriminator)
 
 
 def _generator_shape(tensors: Arrays) -> Architecture:
     what = common.GENERATOR
     ups = count(tensors, "to_rgbs.{}.bias", range(16))
     depth = count(tensors, "style.{}.weight", range(1, 65))
-    first = side(tensors, "conv1.activate.bias", 0, what)
-    widths = [side(tensors, f"convs.{2 * j}.activate.bias", 0, what) for j in range(ups)]
+    widths = [side(tensors, "conv1.activate.bias", 0, what)]
+    widths += [side(tensors, f"convs.{2 * j}.activate.bias", 0, what) for j in range(ups)]
     return common.sized(
-        [first, *widths],
+        widths,
         latent=side(tensors, "conv1.conv.modulation.weight", 1, what),
         layers=depth,
         rate=RATE,
@@ -92,7 +91,7 @@ def _generator_table(shape: Architecture) -> Table:
         for i in range(shape.layers)
         for part in ("weight", "bias")
     ]
-    pairs += [Pair("input.input", "synthesis.constant", common.first, common.lead)]
+    pairs += [Pair("input.input", "synthesis.constant", first, lead)]
     ups = len(shape.levels) - 1
     for number, theirs in enumerate(["conv1", *(f"convs.{i}" for i in range(2 * ups))]):
         pairs += _layer(theirs, number)
@@ -109,9 +108,9 @@ def _layer(theirs: str, number: int) -> list[Pair]:
     drawn = common.seeded_noise(noise)
     return [
         *_modulated(f"{theirs}.conv", f"{ours}.conv"),
-        Pair(f"{theirs}.noise.weight", f"{ours}.strength", common.scalar, common.vector),
+        Pair(f"{theirs}.noise.weight", f"{ours}.strength", scalar, vector),
         Pair(f"{theirs}.activate.bias", f"{ours}.bias"),
-        Pair(noise, f"{ours}.noise", common.plane, common.lifted, drawn),
+        Pair(noise, f"{ours}.noise", plane, lifted, drawn),
     ]
 
 
@@ -123,7 +122,7 @@ def _colour(theirs: str, number: int) -> list[Pair]:
 
 def _modulated(theirs: str, ours: str) -> list[Pair]:
     return [
-        Pair(f"{theirs}.weight", f"{ours}.weight", common.first, common.lead),
+        Pair(f"{theirs}.weight", f"{ours}.weight", first, lead),
         Pair(f"{theirs}.modulation.weight", f"{ours}.style.weight"),
         Pair(f"{theirs}.modulation.bias", f"{ours}.style.bias"),
     ]
