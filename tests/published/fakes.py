@@ -160,9 +160,17 @@ def _module(rebuild: Any, tensors: Mapping[str, np.ndarray], kwargs: Any) -> Cal
     return Call(rebuild, meta)
 
 
-def tensorflow_pickle(path: Path, variables: Mapping[str, np.ndarray]) -> Path:
-    """A (G, D, Gs) triple of dnnlib networks; "synthesis/x" goes to the component of that name."""
-    with modules("dnnlib.tflib.network") as (home,):
+def tensorflow_pickle(
+    path: Path,
+    variables: Mapping[str, np.ndarray],
+    kwargs: Mapping[str, Any] | None = None,
+    place: str = "dnnlib.tflib.network",
+) -> Path:
+    """A (G, D, Gs) triple of networks; "synthesis/x" goes to the component of that name.
+
+    kwargs: of the constructor. place: the module of the class; PGGAN's is "tfutil".
+    """
+    with modules(place) as (home,):
 
         class Network:
             def __getstate__(self) -> dict[str, Any]:
@@ -174,7 +182,7 @@ def tensorflow_pickle(path: Path, variables: Mapping[str, np.ndarray]) -> Path:
         def network(held: Mapping[str, np.ndarray], components: Mapping[str, Any]) -> Network:
             made = Network()
             made.__dict__.update(
-                version=4, name="Gs", static_kwargs={"resolution": 16}, components=components,
+                version=4, name="Gs", static_kwargs=dict(kwargs or {}), components=components,
                 build_module_src="raise SystemExit('run')", build_func_name="G_main",
                 variables=[(name, value) for name, value in held.items()],
             )  # fmt: skip

@@ -12,7 +12,17 @@ from mien.checkpoint import load_model
 from mien.errors import BadInput, BadModel, UnknownName
 from mien.generators import open_space
 from mien.generators.stylegan2 import Architecture, Generator
-from mien.published import _folder, catalogue, genforce, import_model, nvidia, read, rosinality
+from mien.published import (
+    DIRECTIONS,
+    Kind,
+    _folder,
+    catalogue,
+    genforce,
+    import_model,
+    nvidia,
+    read,
+    rosinality,
+)
 from mien.published._export import export_model
 from mien.types import Latent
 from tests.parity import fill
@@ -132,6 +142,14 @@ def test_networks_of_tensorflow(tmp_path, ours):
     card = import_model(path, tmp_path / "model")
     assert card["source"]["format"] == "nvidia-tf"
     equal(load_model(tmp_path / "model")[0], ours, 1e-6)
+    kwargs = {"conv_clamp": 256, "mapping_lrmul": 0.02, "mapping_layers": 3}
+    path = fakes.tensorflow_pickle(tmp_path / "c.pkl", tensorflow(theirs), kwargs)
+    options = import_model(path, tmp_path / "clamped")["options"]
+    assert (options["clamp"], options["rate"]) == (256, 0.02)
+    kwargs = {"resample_kernel": [1, 2, 1]}
+    path = fakes.tensorflow_pickle(tmp_path / "d.pkl", tensorflow(theirs), kwargs)
+    with pytest.raises(BadModel, match=r"d\.pkl was built with resample_kernel = \[1, 2, 1\]"):
+        import_model(path, tmp_path / "other")
     strange = tensorflow(theirs) | {"synthesis/4x4/Other/weight": np.zeros(1, np.float32)}
     path = fakes.tensorflow_pickle(tmp_path / "b.pkl", strange)
     with pytest.raises(BadModel, match=r"b\.pkl holds the variable synthesis/4x4/Other/weight"):
@@ -259,5 +277,10 @@ def test_folders_and_files_that_do_not_fit(tmp_path, ours):
     fakes.tensorflow_pickle(
         tmp_path / "b.pkl", {"4x4/Dense/weight": np.ones((2, 2)), "ToRGB_lod0/weight": np.ones(1)}
     )
-    with pytest.raises(BadModel, match="pggan-tf network, which mien reads but does not convert"):
+    with pytest.raises(BadModel, match=r"b\.pkl holds 4x4/Dense/weight of shape \[2, 2\]"):
         import_model(tmp_path / "b.pkl", tmp_path / "other")
+
+
+def test_every_kind_is_a_direction_or_converted():
+    assert set(_folder.CONVERTERS) | DIRECTIONS == set(Kind)
+    assert not DIRECTIONS & set(_folder.CONVERTERS)

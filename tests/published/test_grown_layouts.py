@@ -204,12 +204,12 @@ def test_tensorflow_stylegan_takes_genforces_names():
     theirs = _stylegan.generator_from_ours(arrays(scattered(stylegan.Generator(shape))), shape)
     named = tensorflow_names(theirs, 6)
     assert named["synthesis.8x8/Conv0_up/weight"].shape == (3, 3, 16, 16)
-    got = _grown_tf.stylegan_to_genforce(named)
+    got, _ = _grown_tf.stylegan_to_genforce(named, {})
     assert got.keys() == theirs.keys()
     for key, value in theirs.items():
         np.testing.assert_array_equal(got[key], value, err_msg=key)
     with pytest.raises(Refused, match="holds the variable 4x4/Conv/mod_weight"):
-        _grown_tf.stylegan_to_genforce({"synthesis.4x4/Conv/mod_weight": np.zeros(1)})
+        _grown_tf.stylegan_to_genforce({"synthesis.4x4/Conv/mod_weight": np.zeros(1)}, {})
 
 
 @torch.no_grad()
@@ -226,5 +226,5 @@ def test_tensorflow_pggan_takes_genforces_names():
     for level in range(4):
         for part in ("weight", "bias"):
             named[f"ToRGB_lod{level}/{part}"] = as_tensorflow(theirs[f"output{3 - level}.{part}"])
-    again = _pggan.open_generator(_grown_tf.pggan_to_genforce(named))
+    again = _pggan.open_generator(*_grown_tf.pggan_to_genforce(named, {}))
     torch.testing.assert_close(again(draw(1, 12)), generator(draw(1, 12)))

@@ -184,7 +184,8 @@ def test_networks_of_tensorflow(tmp_path):
         ("synthesis/4x4/Const/const", (1, 4, 4, 4)), ("synthesis/4x4/Conv/mod_weight", (8, 4)),
     )  # fmt: skip
     variables["lod"] = np.float32(0.0)
-    published = read(fakes.tensorflow_pickle(tmp_path / "a.pkl", variables))
+    path = fakes.tensorflow_pickle(tmp_path / "a.pkl", variables, {"resolution": 16})
+    published = read(path)
     assert published.kind == Kind.NVIDIA_TF
     assert published.config == {"resolution": 16}
     dotted = {

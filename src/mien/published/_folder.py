@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mien.checkpoint import CARD, save_model
-from mien.errors import BadInput, BadModel, UnknownName
+from mien.checkpoint import CARD, WEIGHTS, save_model
+from mien.errors import BadInput, BadModel, MienError, UnknownName
 from mien.published._layouts import DIRECTIONS, Kind
 from mien.published._open import refusals
 from mien.published._read import Published, read
@@ -41,8 +42,10 @@ def import_model(
     already and for files of directions, BadModel for a file that cannot be read or converted.
     """
     path, folder = Path(path), Path(folder)
-    if (folder / CARD).exists():
+    if (folder / CARD).exists() or (folder / WEIGHTS).exists():
         raise BadInput(f"{folder} holds a model already; choose another folder")
+    if folder.exists() and not folder.is_dir():
+        raise BadInput(f"{folder} is a file; choose the name of a folder")
     if frame not in FRAMES:
         raise UnknownName("frame", frame, FRAMES)
     published = read(path, skip=ENCODER)
@@ -57,8 +60,24 @@ def import_model(
     }
     if "input" in card:
         card["input"] = {**card["input"], "frame": frame}
-    save_model(folder, converted.tensors, card)
+    with _whole(folder):
+        save_model(folder, converted.tensors, card)
     return card
+
+
+@contextmanager
+def _whole(folder: Path) -> Iterator[None]:
+    """A model folder is there whole or, as on a full disk, not at all."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # the first error is the one to tell
+            for name in (CARD, WEIGHTS):
+                (folder / name).unlink(missing_ok=True)
+            for path in missing:  # the innermost first
+                path.rmdir()
+        raise
 
 
 def convert(published: Published, path: Path) -> Model:
@@ -69,14 +88,10 @@ def convert(published: Published, path: Path) -> Model:
     """
     if published.kind in DIRECTIONS:
         raise BadInput(f"{path} holds directions, not a network; say with --for which model's")
-    if published.kind not in CONVERTERS:
-        raise BadModel(
-            f"{path} holds a {published.kind.value} network, which mien reads but does not convert"
-        )
     try:
         with refusals(path):
             return CONVERTERS[published.kind](published)
-    except BadModel as error:
+    except MienError as error:
         raise error if str(path) in str(error) else BadModel(f"{path}: {error}") from error
 
 
@@ -111,7 +126,8 @@ def _nvidia(published: Published) -> Model:
 def _nvidia_tf(published: Published) -> Model:
     from mien.published._tensorflow import to_nvidia
 
-    return _nvidia(Published(Kind.NVIDIA, to_nvidia(published.tensors), {}, {}))
+    tensors, options = to_nvidia(published.tensors, published.config)
+    return _nvidia(Published(Kind.NVIDIA, tensors, {}, options))
 
 
 def _genforce(published: Published) -> Model:
@@ -131,13 +147,28 @@ def _stylegan2(ours: dict[str, np.ndarray], shape: Any) -> Model:
 def _stylegan(published: Published) -> Model:
     from mien.published import _stylegan
 
-    return _space("stylegan", "w+", *_stylegan.generator_to_ours(published.tensors))
+    found = _stylegan.generator_to_ours(published.tensors, published.config)
+    return _space("stylegan", "w+", *found)
+
+
+def _stylegan_tf(published: Published) -> Model:
+    from mien.published._grown_tf import stylegan_to_genforce
+
+    tensors, options = stylegan_to_genforce(published.tensors, published.config)
+    return _stylegan(Published(Kind.GENFORCE_STYLEGAN, tensors, {}, options))
 
 
 def _pggan(published: Published) -> Model:
     from mien.published import _pggan
 
-    return _space("pggan", "z", *_pggan.generator_to_ours(published.tensors))
+    return _space("pggan", "z", *_pggan.generator_to_ours(published.tensors, published.config))
+
+
+def _pggan_tf(published: Published) -> Model:
+    from mien.published._grown_tf import pggan_to_genforce
+
+    tensors, options = pggan_to_genforce(published.tensors, published.config)
+    return _pggan(Published(Kind.GENFORCE_PGGAN, tensors, {}, options))
 
 
 def _space(architecture: str, space: str, ours: dict[str, np.ndarray], shape: Any) -> Model:
@@ -177,6 +208,8 @@ CONVERTERS: dict[Kind, Callable[[Published], Model]] = {
     Kind.GENFORCE_STYLEGAN2: _genforce,
     Kind.GENFORCE_STYLEGAN: _stylegan,
     Kind.GENFORCE_PGGAN: _pggan,
+    Kind.STYLEGAN_TF: _stylegan_tf,
+    Kind.PGGAN_TF: _pggan_tf,
     Kind.STARGAN: _stargan,
     Kind.STARGAN_DISCRIMINATOR: _stargan_discriminator,
 }

@@ -9,7 +9,7 @@ import numpy as np
 from mien.errors import BadModel
 from mien.generators._progressive import Critic, Discriminator, Sizes
 from mien.published._networks import opening, shapes
-from mien.published._pairs import both, flip
+from mien.published._pairs import blur_kernel, both, flip
 from mien.published._table import Arrays, Options, Pair, Table, count, resolutions, side
 
 ROOT = np.float32(np.sqrt(2))
@@ -60,12 +60,6 @@ def from_hwio(array: np.ndarray) -> np.ndarray:
 def to_hwio(array: np.ndarray) -> np.ndarray:
     """The reverse of `from_hwio`."""
     return flip(array).transpose(2, 3, 1, 0)
-
-
-def blur_kernel(channels: int) -> np.ndarray:
-    """[1, 2, 1] x [1, 2, 1] / 16 for each channel, float32 [C, 1, 3, 3]."""
-    line = np.array([0.25, 0.5, 0.25], np.float32)
-    return np.broadcast_to(np.outer(line, line), (channels, 1, 3, 3)).copy()
 
 
 def discriminator_to_ours(

@@ -8,13 +8,17 @@ in the original, becomes a 4x4 convolution with its axes reversed.
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import numpy as np
 
-from mien.published._table import Arrays
+from mien.published._pairs import blur_kernel
+from mien.published._table import Arrays, Options
+from mien.published._tensorflow import check_options
 from mien.published._values import Refused, printable
 
-LAYER = re.compile(r"(\d{1,4})x\1/(Const|Dense|Conv|Conv0|Conv0_up|Conv1)/(.+)")
+SIZES = "|".join(str(4 << n) for n in range(12))
+LAYER = re.compile(rf"({SIZES})x\1/(Const|Dense|Conv|Conv0|Conv0_up|Conv1)/(.+)")
 PICTURE = re.compile(r"ToRGB_lod(\d{1,2})/(weight|bias)")
 DENSE = re.compile(r"Dense(\d{1,2})/(weight|bias)")
 NOISE = re.compile(r"noise(\d{1,2})")
@@ -27,14 +31,29 @@ PARTS = {
     "StyleMod/weight": "style.weight",
     "StyleMod/bias": "style.bias",
 }
+# options of the constructors that no tensor shows, and their defaults
+PGGAN = {
+    "label_size": 0, "normalize_latents": True, "use_wscale": True, "use_pixelnorm": True,
+    "use_leakyrelu": True, "pixelnorm_epsilon": 1e-8,
+}  # fmt: skip
+STYLEGAN = {
+    "normalize_latents": True, "use_wscale": True, "mapping_nonlinearity": "lrelu",
+    "nonlinearity": "lrelu", "use_styles": True, "use_pixel_norm": False,
+    "use_instance_norm": True, "blur_filter": [1, 2, 1],
+}  # fmt: skip
+CUTOFF = 8  # layers that StyleGAN truncates where only its psi is given
 
 
-def stylegan_to_genforce(variables: Arrays) -> dict[str, np.ndarray]:
-    """Tensors under genforce's names, upsampling layers "fused" from 128 px.
+def stylegan_to_genforce(
+    variables: Arrays, config: Options
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """(tensors under genforce's names, options of genforce's constructor).
 
     variables: as `read` gives them, "synthesis.4x4/Conv/weight" and its like.
-    Raises Refused naming a variable that no such network has.
+    config: keyword arguments of the original constructor.
+    Raises Refused naming a variable or an option that mien's StyleGAN does not have.
     """
+    check_options(config, STYLEGAN)
     levels = _levels(variables, "synthesis.")
     found: dict[str, np.ndarray] = {}
     for name, value in variables.items():
@@ -47,26 +66,34 @@ def stylegan_to_genforce(variables: Arrays) -> dict[str, np.ndarray]:
             found |= {f"synthesis.{key}": v for key, v in _synthesis(rest, value, levels).items()}
         elif name != "lod":
             raise Refused(f"holds the variable {printable(name)}, which no StyleGAN has")
-    lod = variables.get("synthesis.lod", variables.get("lod", np.zeros((), np.float32)))
-    return found | {"synthesis.lod": lod} | _blurs(found, levels)
+    lod = variables.get("lod", np.zeros((), np.float32))  # each run copies it to the synthesis
+    return found | {"synthesis.lod": lod} | _blurs(found, levels), {
+        "mapping_lr_mul": config.get("mapping_lrmul", 0.01),
+        "fused_scale": config.get("fused_scale", "auto"),
+        "truncation_psi": config.get("truncation_psi"),
+        "truncation_layers": config.get("truncation_cutoff", CUTOFF),
+    }
 
 
-def pggan_to_genforce(variables: Arrays) -> dict[str, np.ndarray]:
-    """Tensors under genforce's names.
+def pggan_to_genforce(
+    variables: Arrays, config: Options
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """(tensors under genforce's names, options of genforce's constructor).
 
-    Raises Refused naming a variable that no such network has.
+    Raises Refused naming a variable or an option that mien's PGGAN does not have.
     """
+    check_options(config, PGGAN)
     levels = _levels(variables, "")
     found = {"lod": variables.get("lod", np.zeros((), np.float32))}
     for name, value in variables.items():
         if name != "lod":
             found |= _synthesis(name, value, levels)
-    return found
+    return found, {"fused_scale": "8x8/Conv0_up/weight" in variables}
 
 
 def _levels(variables: Arrays, prefix: str) -> int:
-    found = (PICTURE.fullmatch(name.removeprefix(prefix)) for name in variables)
-    return 1 + max((int(match[1]) for match in found if match), default=0)
+    found = (LAYER.fullmatch(name.removeprefix(prefix)) for name in variables)
+    return max((int(match[1]).bit_length() - 2 for match in found if match), default=1)
 
 
 def _mapping(name: str, value: np.ndarray) -> dict[str, np.ndarray]:
@@ -94,18 +121,18 @@ def _synthesis(name: str, value: np.ndarray, levels: int) -> dict[str, np.ndarra
 
 
 def _turned(value: np.ndarray) -> np.ndarray:
-    """[I, O] -> [O, I]; HWIO -> OIHW; vectors stay."""
+    """[I, O] -> [O, I]; HWIO -> OIHW; vectors stay. PGGAN's fused HWOI becomes IOHW, genforce's."""
     return value.transpose(3, 2, 0, 1) if value.ndim == 4 else value.T
 
 
 def _start(value: np.ndarray) -> np.ndarray:
     """[D, 16 C] -> [C, D, 4, 4], reversed."""
+    if value.shape[1] % 16:
+        raise Refused(f"holds 4x4/Dense/weight of shape {list(value.shape)}, expected [D, 16 C]")
     return value.reshape(len(value), -1, 4, 4).transpose(1, 0, 2, 3)[:, :, ::-1, ::-1]
 
 
 def _blurs(found: Arrays, levels: int) -> dict[str, np.ndarray]:
-    from mien.published._grown import blur_kernel
-
     names = {n: f"synthesis.layer{2 * n}" for n in range(1, levels)}
     return {
         f"{name}.blur.kernel": blur_kernel(len(found[f"{name}.bias"]))

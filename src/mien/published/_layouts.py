@@ -28,8 +28,8 @@ class Kind(StrEnum):
     DIRECTION = "direction"  # one tensor, as in encoder4editing
     GANSPACE = "ganspace"
     SEFA = "sefa"  # rosinality's closed_form_factorization
-    STYLEGAN_TF = "stylegan-tf"  # read, not converted
-    PGGAN_TF = "pggan-tf"  # read, not converted
+    STYLEGAN_TF = "stylegan-tf"  # StyleGAN of NVlabs/stylegan (TensorFlow)
+    PGGAN_TF = "pggan-tf"  # PGGAN of tkarras/progressive_growing_of_gans (TensorFlow)
 
 
 DIRECTIONS = frozenset({Kind.BOUNDARY, Kind.DIRECTION, Kind.GANSPACE, Kind.SEFA})

@@ -31,6 +31,7 @@ DTYPES = {
     "float64": "<f8", "float32": "<f4", "float16": "<f2", "bfloat16": BFLOAT16, "int64": "<i8",
     "int32": "<i4", "int16": "<i2", "int8": "<i1", "uint8": "<u1", "bool": "<b1",
 }  # fmt: skip
+DIMENSIONS, LONGEST = 64, 2**62  # of a tensor
 KEYS = (str, int, float, bytes, bool, type(None))
 
 
@@ -48,7 +49,7 @@ def storage_code(name: Any) -> str:
     if dotted in UNTYPED:
         return "<u1"
     if code is None:
-        raise Refused(f"holds numbers of the type {name}, which mien does not read")
+        raise Refused(f"holds numbers of the type {printable(name)}, which mien does not read")
     return code
 
 
@@ -56,6 +57,8 @@ def whole(values: Any) -> tuple[int, ...]:
     """A tuple of whole numbers, such as a shape."""
     if not isinstance(values, tuple | list) or not all(type(v) is int for v in values):
         raise Refused("declares a shape that is not made of whole numbers")
+    if len(values) > DIMENSIONS or any(abs(v) > LONGEST for v in values):
+        raise Refused("declares a shape that no tensor can have")
     return tuple(values)
 
 
@@ -102,7 +105,7 @@ def _persistent(meta: Any) -> Record:
 
 
 def _number_type(code: Any, *_flags: Any) -> NumberType:
-    return NumberType(code if isinstance(code, str) else repr(code))
+    return NumberType(code if isinstance(code, str) else printable(code))
 
 
 def _new_array(*_prototype: Any) -> Array:

@@ -7,7 +7,6 @@ from typing import Any, ParamSpec, TypeVar, TypeVarTuple, cast
 
 import torch
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
 from mien.errors import BadModel
 from mien.published._table import Arrays
@@ -17,23 +16,15 @@ Given = ParamSpec("Given")
 Sizes = TypeVarTuple("Sizes")
 
 
-class _Undrawn(TorchFunctionMode):
-    """Random numbers are left out: to draw them on the meta device, torch imports 800 modules."""
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        return (torch.empty if func is torch.randn else func)(*args, **(kwargs or {}))
-
-
 def shapes(what: str, build: Callable[[], nn.Module]) -> dict[str, tuple[int, ...]]:
     """Shapes of a network's tensors by key; it is described, never allocated.
 
-    A file of a few bytes may declare terabytes. Raises BadModel naming `what` for a
-    network too large even to describe.
+    A file of a few bytes may declare terabytes, which is worth the two seconds that torch
+    takes to import its meta device. Raises BadModel naming `what` for a network too large
+    even to describe.
     """
     try:
-        with torch.device("meta"), _Undrawn():
+        with torch.device("meta"):
             state = build().state_dict()
     except RuntimeError as error:
         raise BadModel(f"{what} declares sizes that no network has") from error

@@ -15,7 +15,7 @@ import numpy as np
 from mien.published._names import whole
 from mien.published._stream import Stream
 from mien.published._torch_zip import packed, stored
-from mien.published._values import SIMPLE, Array, Refused, printable
+from mien.published._values import Array, Refused, plain_numbers, printable
 
 MAGIC = b"\x93NUMPY"
 START = {b"\1\0": struct.Struct("<H"), b"\2\0": struct.Struct("<I"), b"\3\0": struct.Struct("<I")}
@@ -58,8 +58,7 @@ def _array(
 ) -> Array:
     if dtype.hasobject:
         raise Refused("holds Python objects, which only running its code could read")
-    if dtype.kind not in SIMPLE:
-        raise Refused(f"holds {printable(dtype)}, which are not plain numbers")
+    plain_numbers(dtype)
     if min((0, *shape)) < 0 or math.prod(shape) * dtype.itemsize != len(data):
         raise Refused(f"declares an array of shape {shape} where it holds {len(data)} bytes")
     flat = np.frombuffer(data, dtype)

@@ -60,6 +60,8 @@ def open_content(path: Path) -> Content:
     path = Path(path)
     if path.is_dir():
         raise BadInput(f"{path} is a folder; give the published file itself")
+    if path.exists() and not path.is_file():  # a pipe would be waited for without end
+        raise BadInput(f"{path} is a pipe or device; save it as a file and give that")
     with refusals(path):
         stream = open_stream(path)
         return Content(_value(stream, path), len(stream))

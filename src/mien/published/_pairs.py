@@ -56,3 +56,9 @@ def lifted(array: np.ndarray) -> np.ndarray:
 def flip(array: np.ndarray) -> np.ndarray:
     """Both spatial axes reversed, as a transposed convolution's kernel is to a convolution's."""
     return array[..., ::-1, ::-1]
+
+
+def blur_kernel(channels: int) -> np.ndarray:
+    """[1, 2, 1] x [1, 2, 1] / 16 for each channel, float32 [C, 1, 3, 3]."""
+    line = np.array([0.25, 0.5, 0.25], np.float32)
+    return np.broadcast_to(np.outer(line, line), (channels, 1, 3, 3)).copy()

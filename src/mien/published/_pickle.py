@@ -94,6 +94,8 @@ class _Machine:
 
     def _stack_global(self, _: None) -> None:
         name, module = self._stack.pop(), self._stack.pop()
+        if not isinstance(name, str) or not isinstance(module, str):
+            raise Refused("names something without a name")
         self._name(f"{module}.{name}")
 
     def _name(self, dotted: str) -> None:

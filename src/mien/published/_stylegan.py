@@ -13,7 +13,7 @@ from mien.errors import BadModel, UnknownName
 from mien.generators.stylegan import Architecture, Generator
 from mien.published import _grown as common
 from mien.published._networks import opening, shapes
-from mien.published._pairs import first, flip, label_weight, lead, lifted, plane
+from mien.published._pairs import blur_kernel, first, flip, label_weight, lead, lifted, plane
 from mien.published._table import Arrays, Options, Pair, Table, count, side
 
 LAYOUTS = ("genforce", "interfacegan")
@@ -138,7 +138,7 @@ def _table(shape: Architecture, layout: str, fused: list[int]) -> Table:
         pairs += [Pair(f"{theirs}{names['conv']}", f"{ours}.weight")]
         pairs += [Pair(f"{theirs}.bias", f"{ours}.bias")]
     constants = {
-        f"synthesis.layer{2 * n}.blur.kernel": common.blur_kernel(shape.channels[n])
+        f"synthesis.layer{2 * n}.blur.kernel": blur_kernel(shape.channels[n])
         for n in range(1, len(shape.levels))
     }
     return Table(GENERATOR, pairs, constants, shapes(GENERATOR, lambda: Generator(shape)))

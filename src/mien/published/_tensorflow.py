@@ -8,13 +8,15 @@ the 1 that is added in the code.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
-from mien.published._table import Arrays
+from mien.published._table import Arrays, Options
 from mien.published._values import Refused, printable
 
 FILTER = np.outer((1, 3, 3, 1), (1, 3, 3, 1)).astype(np.float32) / 64
@@ -22,14 +24,20 @@ LAYERS = {"Conv": "conv1", "Conv0_up": "conv0", "Conv1": "conv1", "ToRGB": "torg
 LAYER = re.compile(r"(\d{1,4})x\1/(Conv|Conv0_up|Conv1|ToRGB|Skip)/(\w+)")
 DENSE = re.compile(r"(Dense\d{1,2}|LabelEmbed)/(weight|bias)")
 NOISE = re.compile(r"noise(\d{1,2})")
+OPTIONS = {  # that no tensor shows, and their defaults
+    "normalize_latents": True, "mapping_nonlinearity": "lrelu", "nonlinearity": "lrelu",
+    "resample_kernel": [1, 3, 3, 1],
+}  # fmt: skip
 
 
-def to_nvidia(variables: Arrays) -> dict[str, np.ndarray]:
-    """Tensors under stylegan2-ada-pytorch's names; variables of training alone are left out.
+def to_nvidia(variables: Arrays, config: Options) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """(tensors under stylegan2-ada-pytorch's names, options of its constructor).
 
-    variables: as `read` gives them, "synthesis.4x4/Conv/weight" and its like.
-    Raises Refused naming a variable that no such network has.
+    variables: as `read` gives them, "synthesis.4x4/Conv/weight" and its like; those of
+    training alone are left out. config: keyword arguments of the original constructor.
+    Raises Refused naming a variable or an option that mien's StyleGAN2 does not have.
     """
+    check_options(config, OPTIONS)
     found: dict[str, np.ndarray] = {}
     for name, value in variables.items():
         part, _, rest = name.rpartition(".")
@@ -41,7 +49,19 @@ def to_nvidia(variables: Arrays) -> dict[str, np.ndarray]:
             found["mapping.w_avg"] = value
         elif name != "lod":  # of progressive growing, which StyleGAN2 has not
             raise Refused(f"holds the variable {printable(name)}, which no StyleGAN2 has")
-    return found | _filters(found)
+    return found | _filters(found), {
+        "mapping_kwargs": {"lr_multiplier": config.get("mapping_lrmul", 0.01)},
+        "synthesis_kwargs": {"conv_clamp": config.get("conv_clamp")},
+    }
+
+
+def check_options(config: Options, defaults: Options) -> None:
+    """Refused when a network was built with another value of one of `defaults`."""
+    for name, value in defaults.items():
+        given = config.get(name, value)
+        if given != value:
+            shown = printable(json.dumps(given))
+            raise Refused(f"was built with {name} = {shown}, which mien's networks are not")
 
 
 def _mapping(name: str, value: np.ndarray) -> dict[str, np.ndarray]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mien.published._names import BUILDERS, storage_code
+from mien.published._names import BUILDERS, check_key, storage_code
 from mien.published._pickle import read_pickle
 from mien.published._stream import Stream
 from mien.published._values import Refused, Storage, Tensor, printable
@@ -36,7 +36,7 @@ def read_torch_old(stream: Stream) -> Any:
     if not isinstance(keys, list) or len(keys) != len(known.roots):
         raise Refused("does not hold the numbers it declares; fetch it again")
     for key in keys:
-        if key not in known.roots:
+        if check_key(key) not in known.roots:
             raise Refused("does not hold the numbers it declares; fetch it again")
         _fill(stream, known.roots[key])
     for view, root, offset in known.views:
@@ -68,13 +68,20 @@ class _Storages:
         if not isinstance(identity, tuple) or len(identity) != 6 or identity[0] != "storage":
             raise Refused("refers to numbers in an unknown way")
         _, number, key, _place, count, part = identity
-        root = self.roots.setdefault(key, Storage(storage_code(number), count))
+        check_key(key)
+        root = self.roots.setdefault(key, Storage(storage_code(number), _length(count)))
         if part is None:
             return root
         _key, offset, size = part
-        view = Storage(root.dtype, size)
+        view = Storage(root.dtype, _length(size))
         self.views.append((view, root, offset))
         return view
+
+
+def _length(count: Any) -> int:
+    if type(count) is not int:
+        raise Refused("declares a length that is no whole number")
+    return count
 
 
 def _fill(stream: Stream, storage: Storage) -> None:
@@ -96,7 +103,7 @@ def read_torch_tar(stream: Stream, path: Path) -> Any:
     held: dict[Any, Any] = _tar_storages(parts["storages"])
     for _ in range(_whole(parts["tensors"])):
         key, root, _kind = read_pickle(parts["tensors"])
-        held[key] = _tar_tensor(parts["tensors"], held[root])
+        held[check_key(key)] = _tar_tensor(parts["tensors"], held[check_key(root)])
     return read_pickle(parts["pickle"], _lookup(held))
 
 
@@ -117,11 +124,11 @@ def _tar_storages(stream: Stream) -> dict[Any, Storage]:
         (count,) = struct.unpack("<q", stream.view(8))
         storage = Storage(code, count)
         storage.data = stream.view(count * storage.item)
-        held[key] = storage
+        held[check_key(key)] = storage
     for target, root, offset, count in read_pickle(stream):
-        view = Storage(held[root].dtype, count)
+        view = Storage(held[check_key(root)].dtype, count)
         view.data = _part(held[root], offset, count)
-        held[target] = view
+        held[check_key(target)] = view
     return held
 
 

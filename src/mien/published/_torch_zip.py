@@ -82,6 +82,6 @@ def read_torch_zip(stream: Stream, found: dict[str, zipfile.ZipInfo]) -> Any:
 
 
 def _identity(identity: Any) -> tuple[Any, ...]:
-    if not isinstance(identity, tuple) or len(identity) != 5 or type(identity[4]) is not int:
+    if not isinstance(identity, tuple) or [type(identity[n]) for n in (2, 4)] != [str, int]:
         raise Refused("refers to numbers in an unknown way")
     return identity

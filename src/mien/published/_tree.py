@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mien.published._names import check_key
 from mien.published._values import LEAVES, Array, Leaf, Record, Refused, printable
 
 MOST_NODES, DEEPEST = 20_000, 32
@@ -54,7 +55,8 @@ def _pairs(value: Any) -> Iterator[tuple[Any, Any]]:
     for pair in value if isinstance(value, list) else ():
         if isinstance(pair, tuple | list) and len(pair) == 2:
             name, held = pair
-            yield name, Array(np.array(held, np.float32)) if isinstance(held, float) else held
+            number = isinstance(held, float)
+            yield check_key(name), Array(np.array(held, np.float32)) if number else held
 
 
 def arrays(leaves: Mapping[str, Leaf], size: int) -> dict[str, np.ndarray]:
@@ -65,6 +67,7 @@ def arrays(leaves: Mapping[str, Leaf], size: int) -> dict[str, np.ndarray]:
     found: dict[str, np.ndarray] = {}
     total = 0
     for name, leaf in leaves.items():
+        _check_name(name)
         try:
             found[name] = leaf.array()
         except Refused as error:
@@ -73,6 +76,12 @@ def arrays(leaves: Mapping[str, Leaf], size: int) -> dict[str, np.ndarray]:
         if total > SLACK + FACTOR * size:
             raise Refused("unfolds to far more than its own size")
     return found
+
+
+def _check_name(name: str) -> None:
+    """A model folder must be able to hold the name."""
+    if name == "__metadata__" or name.encode(errors="replace").decode() != name:
+        raise Refused(f"names a tensor {printable(name)}, which no network does")
 
 
 def plain(value: Any) -> Any:

@@ -14,6 +14,7 @@ import numpy as np
 
 BFLOAT16 = "bfloat16"  # NumPy has no such type; values are widened to float32
 SIMPLE = frozenset("fiub")  # kinds of NumPy types that are plain numbers
+WIDEST = 8  # bytes of one: longer floats exist in NumPy, and not in model folders
 LONGEST_NAME = 80
 
 
@@ -111,9 +112,7 @@ class NumberType:
             found = np.dtype(self.code)
         except (TypeError, ValueError):
             raise Refused(f"holds numbers of an unknown type {printable(self.code)}") from None
-        if found.kind not in SIMPLE:
-            raise Refused(f"holds {printable(self.code)}, which are not plain numbers")
-        return found
+        return plain_numbers(found)
 
 
 @dataclass
@@ -147,9 +146,22 @@ class Array:
 
 Leaf = Tensor | Array
 LEAVES = (Tensor, Array)
+PRINTED = (str, bytes, int, float, type(None), Name, Exception, np.dtype)
 
 
 def printable(text: object) -> str:
-    """`text` from a file, short and without control characters, fit for a terminal."""
-    shown = str(text).encode("unicode_escape").decode("ascii")
+    """`text` from a file, short and without control characters, fit for a terminal.
+
+    Of a structure only its type: lists that hold a list twice, some dozens deep, fit in a
+    few bytes, and their text in no memory.
+    """
+    known = text if isinstance(text, PRINTED) else type(text).__name__
+    shown = str(known).encode("unicode_escape").decode("ascii")
     return shown if len(shown) <= LONGEST_NAME else shown[: LONGEST_NAME - 3] + "..."
+
+
+def plain_numbers(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The type; Refused unless a model folder can hold its numbers."""
+    if dtype.kind not in SIMPLE or dtype.itemsize > WIDEST:
+        raise Refused(f"holds {printable(dtype)}, which are not plain numbers")
+    return dtype
