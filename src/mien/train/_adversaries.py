@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -21,18 +22,18 @@ from mien.train.projected import Projected
 KINDS = ("own", "projected")
 
 
-class Adversary(nn.Module):
+class Adversary(nn.Module, ABC):
     """Projects faces to what is judged, judges it, and knows its losses."""
 
     hinge = False
 
+    @abstractmethod
     def project(self, faces: torch.Tensor) -> list[torch.Tensor]:
         """Faces [N, 3, S, S] in [-1, 1] -> maps, with gradients to the faces."""
-        raise NotImplementedError
 
+    @abstractmethod
     def logits(self, maps: Sequence[torch.Tensor], photos: bool) -> list[torch.Tensor]:
         """Maps of photos or of samples -> logits, positive for photos."""
-        raise NotImplementedError
 
     def learning(self) -> list[nn.Parameter]:
         """The parameters that learn."""
