@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -71,14 +72,13 @@ def _space(folder: Path, seed: int) -> None:
     from mien.generators.vae import Architecture, Network
 
     torch.manual_seed(seed)
-    shape = Architecture(size=128, latent=LATENT, widths=(4, 4, 4, 4, 4))
+    shape = Architecture(size=128, latent=LATENT - 1, inner=1, widths=(4, 4, 4, 4, 4))
     tensors = {key: value.numpy() for key, value in Network(shape).state_dict().items()}
     tensors["encoder.head.weight"] *= 10  # untrained weights hardly react to anything
     tensors["decoder.stem.weight"] *= 200
     tensors["prior.mean"] = np.zeros(LATENT, np.float32)
     tensors["prior.factor"] = np.eye(LATENT, dtype=np.float32)
-    options = {"size": shape.size, "latent": shape.latent, "widths": list(shape.widths)}
-    card = _card(folder.name, "space", "vae") | {"space": "z", "options": options}
+    card = _card(folder.name, "space", "vae") | {"space": "z", "options": asdict(shape)}
     checkpoint.save_model(folder, tensors, card)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from mien.errors import BadInput
 from mien.faces.cache import to_bytes, to_unit
 from mien.generators import open_space
 from mien.generators.stylegan2 import Architecture
@@ -20,12 +21,19 @@ SMALL = Recipe(
 )  # fmt: skip
 
 
-def test_whitened_latents_give_the_encoded_means_back():
+def test_whitened_latents_keep_mahalanobis_distances_and_start_with_the_widest_axes():
     space = open_space()
     photos = to_bytes(space.decode(space.sample(5, seed=2)))
-    z = whitened(space, photos).numpy()
     mean, factor = space.prior
-    np.testing.assert_allclose(mean + z @ factor.T, space.encode(to_unit(photos)).values, atol=1e-3)
+    z = whitened(space, photos, len(mean)).numpy()
+    apart = space.encode(to_unit(photos)).values - mean
+    want = np.linalg.solve(factor.astype(np.float64), apart.T).T
+    np.testing.assert_allclose(z @ z.T, want @ want.T, rtol=1e-2, atol=1e-2)
+    np.testing.assert_allclose(whitened(space, photos, 7), z[:, :7], rtol=1e-5, atol=1e-5)
+    widest = np.linalg.eigh(factor @ factor.T)[1][:, -1]
+    assert abs(np.corrcoef(apart @ widest, z[:, 0])[0, 1]) > 0.999
+    with pytest.raises(BadInput, match="at most latent="):
+        whitened(space, photos, len(mean) + 1)
 
 
 def test_a_copy_costs_nothing_and_a_far_one_more():

@@ -5,11 +5,14 @@ import json
 import numpy as np
 import pytest
 import torch
+from sklearn.decomposition import PCA
+from sklearn.linear_model import Ridge
 
 from mien.generators.vae import Architecture, Network
 from mien.recognise import mobilenet_v2
 from mien.recognise.imagenet import load_trunk
 from mien.train import vae
+from mien.train._vae_inner import fit_inner
 from mien.train._vae_state import Weights, schedule
 from mien.train.adversarial import critic_hinge
 from mien.train.patches import PatchCritic, weighed
@@ -17,7 +20,7 @@ from mien.train.perceptual import FeatureLoss
 from mien.train.run import Run
 
 SMALL = vae.Recipe(
-    shape=Architecture(size=64, latent=8, widths=(8, 8, 8, 8, 8)),
+    shape=Architecture(size=64, latent=8, inner=3, widths=(8, 8, 8, 8, 8)),
     half_epochs=0.5, full_epochs=0.5, fine_epochs=1, batch=4, every=3, warm=2, window=48,
 )  # fmt: skip
 
@@ -164,9 +167,27 @@ def test_prior_has_the_moments_of_the_encoded_faces(faces):
     network = Network(SMALL.shape).eval()
     mean, factor = vae._fit_prior(network, faces)
     with torch.no_grad():
-        values = network.encoder(torch.from_numpy(vae.to_unit(faces)))[0].double().numpy()
+        values = network.encode(torch.from_numpy(vae.to_unit(faces))).double().numpy()
+    assert mean.shape == (11,)
     np.testing.assert_allclose(mean, values.mean(0), atol=1e-5)
     np.testing.assert_allclose(factor @ factor.T, np.cov(values, rowvar=False), atol=1e-4)
+
+
+def test_inner_face_is_fitted_as_scikit_learn_would(faces):
+    torch.manual_seed(0)
+    network = Network(SMALL.shape).eval()
+    fit_inner(network, faces)
+    inner, photos = network.inner, torch.from_numpy(vae.to_unit(faces))
+    with torch.no_grad():
+        mean, _ = network.encoder(photos)
+        missed = inner.cut(photos - network.decoder(torch.cat([mean, torch.zeros(16, 3)], 1)))
+        own = network.encode(photos)[:, 8:]
+    want = PCA(3, svd_solver="full").fit(missed.numpy()).components_
+    np.testing.assert_allclose(np.abs((inner.components.numpy() * want).sum(1)), 1, atol=1e-3)
+    coefficients = inner.read(photos).numpy()
+    ridge = Ridge(1.0).fit(mean.numpy(), coefficients)
+    np.testing.assert_allclose(inner.expect(mean), ridge.predict(mean), rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(own.std(0), 1, rtol=1e-4)
 
 
 def test_log_has_every_term(tmp_path, faces):

@@ -2,9 +2,10 @@
 
 Hou et al., "Deep Feature Consistent Variational Autoencoder" (WACV 2017).
 Differences from the paper, each for quality or for CPU time: residual blocks,
-an image pyramid (64 px, then detail to 128 px), no
-output activation, and a prior fitted to the encoded train photos: a Gaussian
-with full covariance, from which `sample` draws.
+an image pyramid (64 px, then detail to 128 px), latents for principal
+components of the inner face (_inner_face.py), no output activation, and a prior
+fitted to the encoded train photos: a Gaussian with full covariance, from which
+`sample` draws.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from torch import nn
 from mien.checkpoint import load_model, mark
 from mien.checks import check_faces
 from mien.errors import BadInput, BadModel
+from mien.generators._inner_face import InnerFace
 from mien.generators.layers.fold import fold_norms
 from mien.types import Latent, check_same_space
 
@@ -34,7 +36,8 @@ class Architecture:
     """Sizes of the network; saved in the card, rebuilds it."""
 
     size: int = 128  # px; the pyramid's lower level is half of it
-    latent: int = 256  # D
+    latent: int = 256  # of the convolutions
+    inner: int = 96  # further ones, of the inner face's components; D is their sum
     widths: tuple[int, ...] = (32, 64, 128, 192, 256)  # channels at size/2, /4, /8, /16, /32
 
 
@@ -83,13 +86,14 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Latents to a face pyramid: half size, then full size."""
+    """Latents of both kinds to a face pyramid: half size, then full size."""
 
     def __init__(self, shape: Architecture) -> None:
         super().__init__()
         widths = tuple(reversed(shape.widths))
         self.start = (widths[0], shape.size // 32, shape.size // 32)
-        self.stem = nn.Linear(shape.latent, int(np.prod(self.start)))
+        self.stem = nn.Linear(shape.latent + shape.inner, int(np.prod(self.start)))
+        nn.init.zeros_(self.stem.weight[:, shape.latent :])  # until they are fitted
         blocks: list[nn.Module] = []
         for before, after in pairwise(widths):
             blocks += [nn.Upsample(scale_factor=2), _conv(before, after)]
@@ -114,11 +118,26 @@ class Decoder(nn.Module):
 
 
 class Network(nn.Module):
-    """Encoder and decoder."""
+    """Encoder, decoder and the components of the inner face."""
 
     def __init__(self, shape: Architecture) -> None:
         super().__init__()
         self.encoder, self.decoder = Encoder(shape), Decoder(shape)
+        self.inner = InnerFace(shape.size, shape.latent, shape.inner)
+        self.latent = shape.latent
+
+    def encode(self, faces: torch.Tensor) -> torch.Tensor:
+        """Faces [N, 3, size, size] in [-1, 1] -> latents [N, D], posterior means first."""
+        mean, _ = self.encoder(faces)
+        return torch.cat([mean, self.inner.encode(faces, mean)], 1)
+
+    def decode(self, latent: torch.Tensor) -> torch.Tensor:
+        """Latents [N, D] -> fp32 faces [N, 3, size, size], not clipped."""
+        faces = self.decoder(latent)
+        placed: torch.Tensor = self.inner.place(
+            faces, latent[:, : self.latent], latent[:, self.latent :]
+        )
+        return placed
 
 
 class VAE:
@@ -163,13 +182,13 @@ class VAE:
 
     def render(self, values: torch.Tensor) -> torch.Tensor:
         """Latents [N, D] -> faces [N, 3, size, size], not clipped; gradients reach the latents."""
-        faces: torch.Tensor = self.network.decoder(values)
+        faces: torch.Tensor = self.network.decode(values)
         return faces
 
     @torch.inference_mode()
     def _mean(self, faces: np.ndarray) -> np.ndarray:
         batch = torch.from_numpy(faces).contiguous(memory_format=torch.channels_last)
-        return np.asarray(self.network.encoder(batch)[0].numpy())
+        return np.asarray(self.network.encode(batch).numpy())
 
     @torch.inference_mode()
     def _face(self, values: np.ndarray) -> np.ndarray:
@@ -182,7 +201,7 @@ def open_space(folder: Path) -> VAE:
     tensors, card = load_model(folder)
     prior = tensors.pop("prior.mean"), tensors.pop("prior.factor")
     options = card["options"]
-    network = Network(Architecture(options["size"], options["latent"], tuple(options["widths"])))
+    network = Network(Architecture(**options | {"widths": tuple(options["widths"])}))
     try:
         network.load_state_dict({key: torch.from_numpy(value) for key, value in tensors.items()})
     except RuntimeError as error:

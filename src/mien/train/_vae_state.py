@@ -20,7 +20,7 @@ class Recipe:
     shape: Architecture = field(default_factory=Architecture)
     half_epochs: float = 4.0  # at half size, where a step costs less
     full_epochs: float = 4.5
-    fine_epochs: float = 6.5  # at full size with `fine_kl`, and against the discriminator
+    fine_epochs: float = 3.0  # at full size with `fine_kl`, and against the discriminator
     batch: int = 32
     rate: float = 1.2e-3  # AdamW peak, cosine decay to a fiftieth, before the fine stage
     fine_rate: float = 8e-4  # the same in the fine stage

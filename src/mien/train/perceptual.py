@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from mien.generators.layers.fold import fold_norms
 from mien.recognise.imagenet import normalise
 from mien.recognise.mobilenet_v2 import Trunk
 
@@ -24,6 +25,7 @@ class FeatureLoss(nn.Module):
 
     def __init__(self, trunk: Trunk, taps: Sequence[int] = TAPS) -> None:
         super().__init__()
+        fold_norms(trunk.eval())
         layers = trunk.layers()[: max(taps) + 1]
         self.layers = nn.ModuleList(layers).eval().requires_grad_(False)
         self.taps = tuple(taps)

@@ -19,7 +19,6 @@ import numpy as np
 import torch
 
 from mien.checkpoint import find_model
-from mien.errors import BadInput
 from mien.faces.cache import cached_crops, to_unit
 from mien.faces.celeba import read_celeba
 from mien.generators.stylegan2 import Generator, mix
@@ -207,10 +206,7 @@ def train(
 
 def _latents(paths: Sequence[Path], recipe: Recipe) -> torch.Tensor:
     space = open_space(find_model("vae-128"))
-    if len(space.prior[0]) != recipe.shape.mapping[0]:
-        width = len(space.prior[0])
-        raise BadInput(f"--recipe teach needs shape.latent={width}, the width of vae-128")
-    return whitened(space, cached_crops(paths, space.size))
+    return whitened(space, cached_crops(paths, space.size), recipe.shape.mapping[0])
 
 
 def _share(state: State, recipe: Recipe) -> float:

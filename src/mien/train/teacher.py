@@ -15,6 +15,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from mien.errors import BadInput
 from mien.faces.cache import to_unit
 from mien.generators.vae import VAE
 from mien.train.projected import Features
@@ -22,12 +23,18 @@ from mien.train.projected import Features
 BATCH = 512  # photos encoded at a time
 
 
-def whitened(space: VAE, photos: np.ndarray) -> torch.Tensor:
-    """z [N, D] of uint8 photos [N, S, S, 3]: posterior means, standard normal under the prior."""
+def whitened(space: VAE, photos: np.ndarray, width: int) -> torch.Tensor:
+    """z [N, width] of uint8 photos [N, S, S, 3]: their latents along the prior's widest axes.
+
+    Standard normal under the prior. Raises BadInput when the space has fewer axes.
+    """
+    mean, factor = space.prior
+    if width > len(mean):
+        raise BadInput(f"a recipe that teaches takes at most latent={len(mean)}, not {width}")
     parts = [photos[start : start + BATCH] for start in range(0, len(photos), BATCH)]
     means = np.concatenate([space.encode(to_unit(part)).values for part in parts])
-    mean, factor = space.prior
-    z = np.linalg.solve(factor.astype(np.float64), (means - mean).T.astype(np.float64)).T
+    axes, scales, _ = np.linalg.svd(factor.astype(np.float64))
+    z = (means - mean) @ axes[:, :width] / scales[:width]
     return torch.from_numpy(np.ascontiguousarray(z, np.float32))
 
 

@@ -2,8 +2,9 @@
 
 loss = mean squared pixel error + feature * deep-feature distance + kl * KL, with
 faces in [-1, 1] and KL in nats a face (Hou et al., WACV 2017, with a pixel term).
-In the fine stage the KL weighs less, so that latents keep glasses, beards and
-make-up, and a discriminator of patches (patches.py) sharpens. bf16 autocast;
+Before the fine stage the components of the inner face are fitted to what is
+missing by then. In it the KL weighs less, so that latents keep glasses, beards
+and make-up, and a discriminator of patches (patches.py) sharpens. bf16 autocast;
 losses, normalisation statistics and the KL in fp32.
 """
 
@@ -27,6 +28,7 @@ from mien.measure.reconstruction import reconstruction_table
 from mien.recognise import mobilenet_v2
 from mien.recognise.imagenet import load_trunk
 from mien.train import augment
+from mien.train._vae_inner import fit_inner
 from mien.train._vae_state import Recipe, State, Weights, schedule, start
 from mien.train.adversarial import critic_hinge, generator_hinge
 from mien.train.patches import PatchCritic, weighed
@@ -79,7 +81,12 @@ def through(
     with torch.autocast(faces.device.type, torch.bfloat16):
         mean, log_variance = network.encoder(source.contiguous(memory_format=torch.channels_last))
         noise = torch.randn(mean.shape, generator=random)
-        decoded = network.decoder(mean + noise * torch.exp(log_variance / 2), full)
+        drawn = mean + noise * torch.exp(log_variance / 2)
+        own = network.inner.encode(faces, mean)
+        if full:
+            decoded = network.decode(torch.cat([drawn, own], 1))
+        else:
+            decoded = network.decoder(torch.cat([drawn, own], 1), full=False)
     window = _window(target.shape[2], recipe.window, random)
     return Pass(target, decoded.float(), mean, log_variance, window)
 
@@ -114,6 +121,8 @@ def _fit(faces: np.ndarray, run: Run, recipe: Recipe, progress: Progress) -> Net
     for step in range(saved["step"] if saved else 0, stages[-1]):
         rows = batch_indices(len(faces), recipe.batch, step, recipe.seed)
         batch = torch.from_numpy(to_unit(faces[rows]))
+        if step == stages[1]:
+            _fit_inner(state, faces)
         weights = schedule(step, stages, recipe)
         seen = through(state.network, batch, step, recipe, full=step >= stages[0])
         terms = losses(seen, features, weights.kl, recipe)
@@ -129,6 +138,12 @@ def _fit(faces: np.ndarray, run: Run, recipe: Recipe, progress: Progress) -> Net
             run.save(step + 1, **state.parts())
     network: Network = state.averaged.module
     return network
+
+
+def _fit_inner(state: State, faces: np.ndarray) -> None:
+    averaged: Network = state.averaged.module
+    fit_inner(averaged, faces)
+    state.network.inner.load_state_dict(averaged.inner.state_dict())
 
 
 def _teach_critic(state: State, seen: Pass) -> torch.Tensor:
@@ -178,7 +193,7 @@ def _fit_prior(network: Network, faces: np.ndarray) -> tuple[np.ndarray, np.ndar
     network.eval()
     batches = [faces[start : start + 256] for start in range(0, len(faces), 256)]
     with torch.inference_mode():
-        means = [network.encoder(torch.from_numpy(to_unit(batch)))[0] for batch in batches]
+        means = [network.encode(torch.from_numpy(to_unit(batch))) for batch in batches]
     values = torch.cat(means).double().numpy()
     covariance = np.cov(values, rowvar=False) + 1e-6 * np.eye(values.shape[1])
     factor = np.linalg.cholesky(covariance)
