@@ -8,7 +8,9 @@ from typing import Any
 
 import torch
 
+from mien.checkpoint import find_model
 from mien.generators.stylegan2 import Architecture, Generator
+from mien.generators.vae import open_space
 from mien.train._adversaries import Adversary, open_adversary
 from mien.train.adversarial import PathLength
 from mien.train.diff_augment import Adaptive
@@ -26,7 +28,7 @@ class Recipe:
     critic_base: int = 1024  # channels of the own one at resolution r: critic_base / r
     trunk: str = "efficientnet_lite0"  # of the projected one; MobileNetV2 does the measuring
     images: int = 3_000_000  # photos shown, repeats counted
-    teach: int = 0  # photos during which it copies the VAE's latents' photos (teacher.py)
+    teach: int = 0  # photos during which it copies what vae-128 draws (teacher.py)
     anchor: float = 1.0  # weight of copying, beside the adversarial loss of about 1
     anchor_half: int = 30_000  # photos, after `teach`, in which that weight halves
     feature: float = 0.06  # weight of deep features in copying
@@ -106,8 +108,13 @@ def start(recipe: Recipe) -> State:
         torch.optim.Adam(network.parameters(), recipe.rate, betas=(0.0, 0.99), fused=True),
         torch.optim.Adam(adversary.learning(), recipe.critic_rate, betas=(0.0, 0.99), fused=True),
         PathLength(torch.zeros(())), Adaptive(), fast,
-        Teacher(recipe.trunk, recipe.feature) if recipe.teach else None,
+        _teacher(recipe) if recipe.teach else None,
     )  # fmt: skip
+
+
+def _teacher(recipe: Recipe) -> Teacher:
+    space, shape = open_space(find_model("vae-128")), recipe.shape
+    return Teacher(space, shape.mapping[0], shape.size, recipe.trunk, recipe.feature)
 
 
 def average(state: State, recipe: Recipe, done: int) -> None:

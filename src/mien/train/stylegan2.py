@@ -10,7 +10,7 @@ normalisation statistics in fp32.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,32 +18,23 @@ from typing import Any
 import numpy as np
 import torch
 
-from mien.checkpoint import find_model
 from mien.faces.cache import cached_crops, to_unit
 from mien.faces.celeba import read_celeba
 from mien.generators.stylegan2 import Generator, mix
-from mien.generators.vae import open_space
 from mien.train import augment
 from mien.train._stylegan2_export import export
 from mien.train._stylegan2_state import Recipe, State, average, start
 from mien.train._stylegan2_watch import Watch, watch
 from mien.train.diff_augment import diff_augment
 from mien.train.run import Run, batch_indices, generator
-from mien.train.teacher import Lesson, whitened
 
 Progress = Callable[[int, int, str], None]
 
 __all__ = ["Recipe", "export", "fit", "train"]
 
 
-def fit(
-    faces: np.ndarray, run: Run, recipe: Recipe, progress: Progress, seen: Watch,
-    latents: torch.Tensor | None = None,
-) -> State:  # fmt: skip
-    """Train on uint8 faces [N, S, S, 3] until `recipe.images`; resumes the run's checkpoint.
-
-    latents: z [N, D] of the faces, for a recipe that teaches (teacher.whitened).
-    """
+def fit(faces: np.ndarray, run: Run, recipe: Recipe, progress: Progress, seen: Watch) -> State:
+    """Train on uint8 faces [N, S, S, 3] until `recipe.images`; resumes the run's checkpoint."""
     state = start(recipe)
     saved = run.resume()
     if saved is not None:
@@ -51,9 +42,7 @@ def fit(
     steps = -(-recipe.images // recipe.batch)
     for step in range(saved["step"] if saved else 0, steps):
         rows = batch_indices(len(faces), recipe.batch, step, recipe.seed)
-        photos = torch.from_numpy(to_unit(faces[rows]))
-        lesson = None if latents is None else _lesson(photos, latents[rows], step, recipe)
-        terms = update(state, photos, step, recipe, lesson)
+        terms = update(state, torch.from_numpy(to_unit(faces[rows])), step, recipe)
         done, last = (step + 1) * recipe.batch, step + 1 == steps
         if (step + 1) % 20 == 0 or last:
             run.log(step + 1, {key: float(value) for key, value in terms.items()})
@@ -67,13 +56,13 @@ def fit(
 
 
 def update(
-    state: State, photos: torch.Tensor, step: int, recipe: Recipe, lesson: Lesson | None = None
+    state: State, photos: torch.Tensor, step: int, recipe: Recipe
 ) -> dict[str, torch.Tensor | float]:
     """One step of discriminator, generator and average; photos [N, 3, S, S] in [-1, 1].
 
     Both learn from the same samples, so that these are drawn and their
-    features computed once. lesson: what to copy, where the recipe teaches.
-    Returns "critic", "adversary" and "copy", and the regularisers where they are due.
+    features computed once. Returns "critic", "adversary" and "copy" where the
+    recipe has them, and the regularisers where they are due.
     """
     random = generator(recipe.seed, step)
     criticised, compete, anchor = recipe.competing(step * recipe.batch)
@@ -82,8 +71,8 @@ def update(
     if criticised:
         loss, terms = _compete(state, photos, step, recipe, random)
         loss = compete * loss
-    if lesson is not None:
-        copied = _copy(state, lesson, random)
+    if state.teacher is not None:
+        copied = _copy(state, recipe.batch // 4 if compete else recipe.batch, random)
         terms["copy"] = copied.detach()
         loss = loss + anchor * copied
     _step(state.optimiser, loss)
@@ -91,19 +80,15 @@ def update(
     return terms
 
 
-def _lesson(photos: torch.Tensor, z: torch.Tensor, step: int, recipe: Recipe) -> Lesson:
-    """All of a batch while it only copies, a quarter of it later."""
-    every = 1 if step * recipe.batch < recipe.teach else 4  # rows are sorted: spread over all
-    return Lesson(z[::every], photos[::every])
-
-
-def _copy(state: State, lesson: Lesson, random: torch.Generator) -> torch.Tensor:
+def _copy(state: State, count: int, random: torch.Generator) -> torch.Tensor:
+    """How far the generator is from the teacher on `count` faces; few of them once it competes."""
     assert state.teacher is not None
     network = state.generator
-    with torch.autocast(lesson.z.device.type, torch.bfloat16):
+    with torch.autocast(network.average.device.type, torch.bfloat16):
+        lesson = state.teacher.lesson(max(count, 1), random)
         styles = network.spread(network.mapping(lesson.z))
         samples = state.fast(styles, _noise(network, len(styles), random)).float()
-        return state.teacher.loss(samples, lesson.photos)
+        return state.teacher.loss(samples, lesson.faces)
 
 
 def _compete(
@@ -199,14 +184,8 @@ def train(
     """
     paths = read_celeba(root, "train").paths
     seen = watch(paths, folder / "samples", recipe.watched)
-    latents = _latents(paths, recipe) if recipe.teach else None
-    fit(cached_crops(paths, recipe.shape.size), Run(folder), recipe, progress, seen, latents)
+    fit(cached_crops(paths, recipe.shape.size), Run(folder), recipe, progress, seen)
     return export(root, folder, name, recipe, progress)
-
-
-def _latents(paths: Sequence[Path], recipe: Recipe) -> torch.Tensor:
-    space = open_space(find_model("vae-128"))
-    return whitened(space, cached_crops(paths, space.size), recipe.shape.mapping[0])
 
 
 def _share(state: State, recipe: Recipe) -> float:
