@@ -6,9 +6,11 @@ import torch
 import torch.nn.functional as F
 from scipy.ndimage import convolve1d
 
-from mien.generators.layers import winograd
+from mien.errors import BadInput
+from mien.generators.layers import noise
 from mien.generators.layers.equalised import Conv, Linear, normalise
 from mien.generators.layers.finish import Finish
+from mien.generators.layers.mapping import truncate
 from mien.generators.layers.modulated import Modulated
 from mien.generators.layers.resample import Filter
 from mien.generators.layers.statistics import append_deviation
@@ -159,17 +161,39 @@ def test_prepared_weights_follow_their_changes():
     torch.testing.assert_close(layer.infer(x, styles, finish), 3 * before)
 
 
-def test_tiles_are_a_convolution_to_the_last_bits():
-    x, weight = random(1, 128, 32, 32), random(128, 128, 3, 3, seed=1)
-    finish = Finish(torch.ones(1, 128), torch.zeros(128), None, None)
-    got = winograd.convolve(x, torch.ones(1, 128), winograd.transform(weight), finish)
-    want = F.leaky_relu(F.conv2d(x.double(), weight.double(), padding=1), 0.2)
-    assert (got - want).norm() / want.norm() < 5e-6
+def test_prepared_weights_follow_those_that_count_no_versions():
+    with torch.inference_mode():
+        layer = modulated()
+        x, styles = random(2, 6, 8, 8), random(2, 6, seed=2)
+        finish = Finish(torch.ones(2, 5), torch.zeros(5), None, None)
+        before = layer.infer(x, styles, finish)
+        layer.load_state_dict({**layer.state_dict(), "weight": layer.weight / 4})
+        torch.testing.assert_close(layer.infer(x, styles, finish), before / 4)
 
 
-def test_tile_matrices_multiply_polynomials():
-    gather, spread, interpolate = winograd.matrices()
-    data, taps = random(6).double(), random(3, seed=1).double()
-    got = gather @ ((spread @ taps) * (interpolate @ data))
-    want = np.correlate(data.numpy(), taps.numpy(), "valid")
-    np.testing.assert_allclose(got.numpy(), want, atol=1e-12)
+def test_each_kind_of_noise():
+    stored = random(4, 4)
+    torch.testing.assert_close(noise.drawn("stored", stored, 3), stored[None, None])
+    assert noise.drawn("none", stored, 3) is None
+    assert noise.drawn(stored, random(4, 4, seed=1), 3) is stored
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        got = noise.drawn("random", stored, 3)
+    assert got.shape == (3, 1, 4, 4)
+    assert not torch.allclose(got[0], got[1])
+    assert noise.a_layer("none", 2) == ["none", "none"]
+    with pytest.raises(BadInput, match="got 1 noise maps, this model has 2"):
+        noise.a_layer([stored], 2)
+    with pytest.raises(BadInput, match="noise is 'loud'"):
+        noise.a_layer("loud", 2)
+
+
+def test_truncation_of_one_number_or_a_row_each():
+    styles, average = random(2, 4, 3), random(3, seed=1)
+    assert truncate(styles, average, 0.2, layers=0) is styles
+    near = truncate(styles, average, 0.2, layers=3)
+    torch.testing.assert_close(near[:, :3], average + 0.2 * (styles - average)[:, :3])
+    torch.testing.assert_close(near[:, 3:], styles[:, 3:])
+    rows = truncate(styles.double(), average.double(), [0.1, 0.5, 1.0, 2.0])
+    factors = torch.tensor([0.1, 0.5, 1.0, 2.0], dtype=torch.float64)[:, None]
+    torch.testing.assert_close(rows, average + factors * (styles - average), rtol=1e-7, atol=1e-6)

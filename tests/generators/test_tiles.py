@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from mien.generators.layers import tiles
+from mien.generators.layers.finish import Bias, Finish
 from mien.generators.layers.resized import Conv, Doubling, Halving
 from tests.generators.test_pggan import draw
 
@@ -27,9 +28,20 @@ def test_same_size(size, biased, band, monkeypatch):
     x, weight = draw(2, 9, *size), draw(6, 9, 3, 3, seed=2)
     bias = draw(6, seed=3) if biased else None
     want = F.conv2d(x.double(), weight.double(), None if bias is None else bias.double(), padding=1)
-    got = tiles.convolve(x, tiles.transform(weight, tiles.SAME), bias, tiles.SAME)
+    got = tiles.convolve(x, tiles.transform(weight, tiles.SAME), tiles.SAME, Bias(bias))
     assert got.shape == want.shape
     torch.testing.assert_close(got.double(), want, rtol=1e-5, atol=1e-4)
+
+
+def test_scaled_before_and_finished_behind():
+    x, weight, styles = draw(2, 128, 32, 32), draw(128, 128, 3, 3, seed=2), draw(2, 128, seed=3)
+    scale, bias, noise = draw(2, 128, seed=4), draw(128, seed=5), draw(2, 32, 32, seed=6)
+    kernel, finish = tiles.transform(weight, tiles.SAME), Finish(scale, bias, noise, 50.0)
+    got = tiles.convolve(x, kernel, tiles.SAME, finish, styles)
+    scaled = x.double() * styles[:, :, None, None]
+    want = F.conv2d(scaled, weight.double(), padding=1) * scale[:, :, None, None]
+    want = F.leaky_relu(want + bias[:, None, None] + noise[:, None], 0.2).clamp(-50, 50)
+    assert (got - want).norm() / want.norm() < 5e-6
 
 
 def repeated(x, weight, bias):
@@ -53,7 +65,7 @@ def test_doubling(size):
 def test_large_convolutions_work_by_tiles(monkeypatch):
     used = []
     convolve = tiles.convolve
-    monkeypatch.setattr(tiles, "convolve", lambda *args: used.append(args[3]) or convolve(*args))
+    monkeypatch.setattr(tiles, "convolve", lambda *args: used.append(args[2]) or convolve(*args))
     conv, doubling = Conv(128, 128), Doubling(64, 32)
     with torch.no_grad():
         got = conv(draw(1, 128, 32, 32))

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import KW_ONLY, dataclass
 from itertools import islice, pairwise
 
 import torch
@@ -16,7 +16,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from mien.errors import BadInput
+from mien.generators._sizes import resolutions
 from mien.generators.layers.equalised import Linear, activate
+from mien.generators.layers.labels import given
 from mien.generators.layers.resized import Conv, Halving, blur, rectify
 from mien.generators.layers.statistics import append_deviation
 
@@ -30,15 +32,14 @@ class Sizes:
     most: int = 512
 
     def __post_init__(self) -> None:
-        if self.size < 8 or self.size & (self.size - 1):
-            raise BadInput(f"size is {self.size}, expected a power of two from 8")
+        resolutions(self.size)  # raises
         if self.channels_at(self.size) < 1:
             raise BadInput(f"base is {self.base}, expected at least the size, {self.size}")
 
     @property
     def levels(self) -> list[int]:
         """Resolutions 4, 8, ... size."""
-        return [2**n for n in range(2, self.size.bit_length())]
+        return resolutions(self.size)
 
     @property
     def channels(self) -> list[int]:
@@ -48,6 +49,20 @@ class Sizes:
     def channels_at(self, resolution: int) -> int:
         """Channels at a resolution."""
         return min(self.base // resolution, self.most)
+
+
+@dataclass(frozen=True)
+class Shown(Sizes):
+    """Sizes of a generator, and how it shows its pictures."""
+
+    _: KW_ONLY
+    squash: str | None = None  # of the picture: "tanh", or None
+    fade: bool = True  # a fraction of lod blends two levels; False takes the coarser one
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.squash not in (None, "tanh"):
+            raise BadInput(f'squash is {self.squash!r}, expected "tanh" or None')
 
 
 @dataclass(frozen=True)
@@ -91,6 +106,50 @@ def picture(
         x, head = last[0]
         shown = torch.lerp(shown, enlarge(head(x), 2), part)
     return enlarge(shown, 2**whole)
+
+
+def steps(widths: Sequence[int]) -> Iterator[tuple[int, int, bool]]:
+    """(inputs, outputs, whether it doubles) of each layer of a generator, two a level."""
+    for level, outputs in enumerate(widths):
+        yield widths[max(level - 1, 0)], outputs, level > 0
+        yield outputs, outputs, False
+
+
+class Head(nn.Module):
+    """Features to a picture; `before` is done to the features first."""
+
+    def __init__(self, inputs: int, before: Callable[[torch.Tensor], torch.Tensor] | None) -> None:
+        super().__init__()
+        self.conv = Conv(inputs, 3, 1, gain=1.0)
+        self.before = before
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[N, C, H, W] -> fp32 [N, 3, H, W]."""
+        shown: torch.Tensor = self.conv(x if self.before is None else self.before(x)).float()
+        return shown
+
+
+class Grown(nn.Module):
+    """A generator's layers, a head a level, and the stored level of detail."""
+
+    def __init__(
+        self, shape: Shown, layers: Iterable[nn.Module],
+        before: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.shape = shape
+        self.layers = nn.ModuleList(layers)
+        self.heads = nn.ModuleList(Head(width, before) for width in shape.channels)
+        self.register_buffer("lod", torch.zeros(()))
+        self.lod: torch.Tensor
+
+    def shown(self, features: Iterable[torch.Tensor], lod: float | None) -> torch.Tensor:
+        """The picture [N, 3, size, size] of features coarse to fine; None takes the stored lod."""
+        lod = detail(self.lod, lod, len(self.heads))
+        if not self.shape.fade:
+            lod = float(math.ceil(lod))
+        shown = picture(features, self.heads, lod, len(self.heads))
+        return shown if self.shape.squash is None else shown.tanh()
 
 
 def enlarge(x: torch.Tensor, factor: int) -> torch.Tensor:
@@ -152,9 +211,7 @@ class Discriminator(nn.Module):
         scores: torch.Tensor = self.score(activate(self.hidden(x)))
         if not (self.critic.smooth and self.critic.labels):
             return scores
-        if labels is None:
-            raise BadInput("this model is conditional; give labels [N, classes]")
-        return (scores * labels).sum(1, keepdim=True)
+        return (scores * given(labels)).sum(1, keepdim=True)
 
     def features(self, faces: torch.Tensor, lod: float) -> torch.Tensor:
         """Faces -> [N, C, 4, 4], what the deviation is taken of."""

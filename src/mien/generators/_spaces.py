@@ -1,18 +1,19 @@
-"""What the spaces of PGGAN and StyleGAN share: opening, batches, refusals."""
+"""What the spaces of PGGAN, StyleGAN and StyleGAN2 share: opening, drawing, decoding, refusals."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 import torch
 from torch import nn
 
-from mien.checkpoint import load_model
+from mien.checkpoint import load_model, mark
 from mien.errors import BadInput, BadModel
+from mien.types import Latent, check_same_space
 
 Shape = TypeVar("Shape")
 Network = TypeVar("Network", bound=nn.Module)
@@ -53,9 +54,89 @@ def decode_in_batches(
     return np.concatenate(parts)
 
 
-def refuse_to_encode(name: str) -> BadInput:
-    """What a generator without an encoder answers."""
-    return BadInput(
-        f"{name} cannot read a photo by itself; find its latent with an inverter "
-        "(an encoder trained for this generator, or optimisation)"
-    )
+class Options(Protocol):
+    """What a space reads of a generator's Architecture."""
+
+    @property
+    def size(self) -> int:
+        """Pixels of a face's side."""
+        ...
+
+    @property
+    def labels(self) -> int:
+        """Classes of a conditional model, else 0."""
+        ...
+
+
+class Shaped(Protocol):
+    """A generator."""
+
+    @property
+    def shape(self) -> Options:
+        """Its Architecture."""
+        ...
+
+    def eval(self) -> Self:
+        """Itself, set to inference."""
+        ...
+
+
+Painter = TypeVar("Painter", bound=Shaped)
+
+
+class Painted(Generic[Painter]):
+    """The space of a generator without an encoder, but for `sample`."""
+
+    space: str
+
+    def __init__(
+        self, network: Painter, card: dict[str, Any], paint: Callable[[torch.Tensor], torch.Tensor]
+    ) -> None:
+        """paint: latents [N, ...] to faces [N, 3, size, size], not clipped."""
+        if network.shape.labels:
+            raise BadInput(f"{card['name']} is conditional; use its Generator with labels")
+        self.network, self._paint = network.eval(), paint
+        self.card, self.mark = card, mark(card)
+        self.size, self.frame = network.shape.size, card["input"]["frame"]
+
+    def encode(self, faces: np.ndarray) -> Latent:
+        """Always raises BadInput: there is no encoder."""
+        raise BadInput(
+            f"{self.card['name']} cannot read a photo by itself; find its latent with an inverter "
+            "(an encoder trained for this generator, or optimisation)"
+        )
+
+    def decode(self, latent: Latent) -> np.ndarray:
+        """Faces float32 [N, 3, size, size], clipped to [-1, 1], with any stored noise.
+
+        Raises SpaceMismatch for a latent of another model.
+        """
+        check_same_space(
+            "the latent", (latent.space, latent.model), "this model", (self.space, self.mark)
+        )
+        return decode_in_batches(latent.values, self.size, self._paint)
+
+
+def draw(count: int, width: int, seed: int) -> torch.Tensor:
+    """z [count, width] of a normal distribution; the same seed gives the same numbers."""
+    z = np.random.default_rng(seed).standard_normal((count, width))
+    return torch.from_numpy(z.astype(np.float32))
+
+
+def mix(first: torch.Tensor, second: torch.Tensor, crossover: int) -> torch.Tensor:
+    """w+ rows of `first` before `crossover`, of `second` from it on (section 3.1 of StyleGAN)."""
+    return torch.cat([first[:, :crossover], second[:, crossover:]], 1)
+
+
+def truncation_of(card: dict[str, Any], rows: int) -> torch.Tensor | None:
+    """The card's truncation, one factor a row of w+; None where the card has none.
+
+    A card has a number, or {"psi": number, "layers": rows from the first, None for all}.
+    """
+    stored = card.get("truncation")
+    if stored is None:
+        return None
+    options = stored if isinstance(stored, dict) else {"psi": stored}
+    factors = torch.full((rows,), float(options["psi"]))
+    factors[rows if options.get("layers") is None else options["layers"] :] = 1
+    return factors

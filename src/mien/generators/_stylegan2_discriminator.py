@@ -8,10 +8,10 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from mien.errors import BadInput
 from mien.generators._stylegan2_shape import Architecture, Critic
 from mien.generators._stylegan2_synthesis import HALF
 from mien.generators.layers.equalised import GAIN, Conv, Linear, activate
+from mien.generators.layers.labels import given
 from mien.generators.layers.mapping import Mapping
 from mien.generators.layers.resample import Filter
 from mien.generators.layers.statistics import append_deviation
@@ -69,10 +69,8 @@ class Discriminator(nn.Module):
     def _agreement(self, scores: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
         if not self.shape.labels:
             return scores
-        if labels is None:
-            raise BadInput("this model is conditional; give labels [N, classes]")
         if self.mapping is None:
-            return (scores * labels).sum(1, keepdim=True)
+            return (scores * given(labels)).sum(1, keepdim=True)
         mapped: torch.Tensor = self.mapping(None, labels)
         return (scores * mapped).sum(1, keepdim=True) / math.sqrt(mapped.shape[1])
 

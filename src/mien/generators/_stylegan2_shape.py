@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mien.errors import BadInput
+from mien.generators._sizes import Styled, resolutions
 from mien.generators.layers.resample import TAPS
 
 FORMS = ("skip", "resnet", "orig")  # the paper's figure 7: skips of pictures, of features, none
 
 
 @dataclass(frozen=True)
-class Architecture:
+class Architecture(Styled):
     """Sizes of generator and discriminator; saved in the card, rebuilds them."""
 
     size: int = 64  # px, a power of two from 8
@@ -34,15 +35,14 @@ class Architecture:
         for name in ("widths", "taps"):  # lists when they come from a card
             if isinstance(getattr(self, name), list):
                 object.__setattr__(self, name, tuple(getattr(self, name)))
-        if self.size < 8 or self.size & (self.size - 1):
-            raise BadInput(f"size is {self.size}, expected a power of two from 8")
+        resolutions(self.size)  # raises
         if self.form not in FORMS:
             raise BadInput(f"form is {self.form!r}, expected one of {', '.join(FORMS)}")
 
     @property
     def levels(self) -> list[int]:
         """Resolutions 4, 8, ... size."""
-        return [2**n for n in range(2, self.size.bit_length())]
+        return resolutions(self.size)
 
     @property
     def channels(self) -> list[int]:
@@ -50,17 +50,6 @@ class Architecture:
         if self.widths is not None:
             return list(self.widths)
         return [min(self.base // level, self.most) for level in self.levels]
-
-    @property
-    def styles(self) -> int:
-        """L: rows of a w+ latent, 2 log2(size) - 2."""
-        return 2 * len(self.levels)
-
-    @property
-    def mapping(self) -> list[int]:
-        """Widths of z and of each mapping layer's output."""
-        inner = [self.hidden or self.latent] * (self.layers - 1)
-        return [self.latent if self.z is None else self.z, *inner, self.latent]
 
 
 @dataclass(frozen=True)

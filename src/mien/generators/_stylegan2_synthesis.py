@@ -9,15 +9,14 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from mien.errors import BadInput
 from mien.generators._stylegan2_shape import Architecture
 from mien.generators.layers.equalised import GAIN, Conv, activate
 from mien.generators.layers.finish import Finish
 from mien.generators.layers.modulated import Modulated
+from mien.generators.layers.noise import Noise, a_layer, drawn
 from mien.generators.layers.resample import Filter
 
 HALF = math.sqrt(0.5)  # gain of either branch of a residual sum
-Noise = str | Sequence[torch.Tensor]
 
 
 class Layer(nn.Module):
@@ -29,8 +28,7 @@ class Layer(nn.Module):
         super().__init__()
         self.conv = Modulated(inputs, outputs, 3, shape.latent, up)
         self.bias = nn.Parameter(torch.zeros(outputs))
-        self.level, self.clamp = level, shape.clamp
-        self.noisy = shape.noise
+        self.clamp, self.noisy = shape.clamp, shape.noise
         if shape.noise:
             self.strength = nn.Parameter(torch.zeros(()))
             self.register_buffer("noise", torch.randn(level, level))
@@ -41,37 +39,29 @@ class Layer(nn.Module):
     ) -> torch.Tensor:
         """Features, w [N, D] and a noise map (broadcast to [N, 1, level, level]) -> features."""
         limit = None if self.clamp is None else self.clamp * gain
-        drawn = self._map(noise, x)
+        added = self._map(noise, len(x))
         if not (torch.is_grad_enabled() or self.training):
-            return self._infer(x, w, drawn, GAIN * gain, limit)
+            return self._infer(x, w, added, GAIN * gain, limit)
         x = self.conv(x, w, self.bias)
-        if drawn is not None:
-            x = x + drawn.to(x.dtype)
+        if added is not None:
+            x = x + added.to(x.dtype)
         return activate(x, GAIN * gain, limit)
 
     def _infer(
-        self, x: torch.Tensor, w: torch.Tensor, drawn: torch.Tensor | None, gain: float,
+        self, x: torch.Tensor, w: torch.Tensor, added: torch.Tensor | None, gain: float,
         limit: float | None,
     ) -> torch.Tensor:  # fmt: skip
         conv = self.conv
         styles = conv.style(w)
         scale = torch.rsqrt(styles.square() @ conv.power().t() + 1e-8) * gain
-        noise = None if drawn is None else (drawn * gain).reshape(-1, *drawn.shape[-2:]).to(x.dtype)
+        noise = None if added is None else (added * gain).reshape(-1, *added.shape[-2:]).to(x.dtype)
         finish = Finish(scale.to(x.dtype), (self.bias * gain).to(x.dtype), noise, limit)
         out: torch.Tensor = conv.infer(x, styles.to(x.dtype), finish)
         return out
 
-    def _map(self, noise: str | torch.Tensor, x: torch.Tensor) -> torch.Tensor | None:
-        if not self.noisy or (isinstance(noise, str) and noise == "none"):
-            return None
-        if isinstance(noise, torch.Tensor):
-            drawn = noise
-        elif noise == "stored":
-            drawn = self.noise
-        else:
-            drawn = torch.randn(len(x), 1, self.level, self.level, device=x.device)
-        scaled: torch.Tensor = drawn * self.strength
-        return scaled
+    def _map(self, noise: str | torch.Tensor, count: int) -> torch.Tensor | None:
+        values = drawn(noise, self.noise, count) if self.noisy else None
+        return None if values is None else values * self.strength
 
 
 class Colour(nn.Module):
@@ -133,7 +123,7 @@ class Synthesis(nn.Module):
         self, styles: torch.Tensor, noise: Noise = "stored"
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor | None]]:
         """Features and picture at each level, coarse to fine."""
-        maps = self._maps(noise)
+        maps = a_layer(noise, len(self.layers))
         x = self._start(len(styles), styles.device.type)
         picture = None
         for number in range(len(self.shape.levels)):
@@ -172,12 +162,3 @@ class Synthesis(nn.Module):
         colour = self.colours[level if self.shape.form == "skip" else 0]
         picture: torch.Tensor = colour(x, styles[:, 2 * level + 1])
         return picture if before is None else picture + self.filter.doubled(before)
-
-    def _maps(self, noise: Noise) -> Sequence[str | torch.Tensor]:
-        if not isinstance(noise, str):
-            if len(noise) != len(self.layers):
-                raise BadInput(f"got {len(noise)} noise maps, this model has {len(self.layers)}")
-            return noise
-        if noise not in ("stored", "random", "none"):
-            raise BadInput(f'noise is {noise!r}, expected "stored", "random", "none" or maps')
-        return [noise] * len(self.layers)

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
 from mien.errors import BadInput
-from mien.generators._progressive import Sizes, detail, picture
+from mien.generators._progressive import Grown, Shown, steps
+from mien.generators._sizes import Styled
 from mien.generators.layers.adain import finish
 from mien.generators.layers.equalised import Linear
+from mien.generators.layers.noise import Noise, a_layer, drawn
 from mien.generators.layers.resized import Conv, Doubling, blur
-
-Noise = str | Sequence[torch.Tensor]
 
 
 @dataclass(frozen=True)
-class Architecture(Sizes):
+class Architecture(Shown, Styled):
     """Sizes of the generator; saved in the card, rebuilds it."""
 
     latent: int = 512  # D, of w
@@ -28,24 +27,6 @@ class Architecture(Sizes):
     hidden: int | None = None  # width of the mapping where it is not that of w
     rate: float = 0.01  # learning rate multiplier of the mapping
     labels: int = 0  # classes, for conditional models
-    squash: str | None = None  # of the picture: "tanh", or None
-    fade: bool = True  # a fraction of lod blends two levels; False takes the coarser one
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.squash not in (None, "tanh"):
-            raise BadInput(f'squash is {self.squash!r}, expected "tanh" or None')
-
-    @property
-    def styles(self) -> int:
-        """L: rows of a w+ latent, 2 log2(size) - 2."""
-        return 2 * len(self.levels)
-
-    @property
-    def mapping(self) -> list[int]:
-        """Widths of z and of each mapping layer's output."""
-        inner = [self.hidden or self.latent] * (self.layers - 1)
-        return [self.latent if self.z is None else self.z, *inner, self.latent]
 
 
 class Style(Linear):
@@ -67,7 +48,6 @@ class Layer(nn.Module):
     def __init__(self, kind: str, widths: tuple[int, int], level: int, latent: int) -> None:
         super().__init__()
         inputs, outputs = widths
-        self.kind, self.level = kind, level
         if kind == "constant":
             self.constant = nn.Parameter(torch.ones(outputs, level, level))
         else:
@@ -83,7 +63,7 @@ class Layer(nn.Module):
     ) -> torch.Tensor:
         """Features, w [N, D] and a noise map (broadcast to [N, 1, level, level]) -> features."""
         x = self._convolved(x, len(w))
-        return finish(x, self._map(noise, x), self.strength, self.style(w))
+        return finish(x, drawn(noise, self.noise, len(x)), self.strength, self.style(w))
 
     def _convolved(self, x: torch.Tensor | None, count: int) -> torch.Tensor:
         if x is None:
@@ -94,47 +74,18 @@ class Layer(nn.Module):
         convolved: torch.Tensor = self.conv(x, self.bias)
         return convolved
 
-    def _map(self, noise: str | torch.Tensor, x: torch.Tensor) -> torch.Tensor | None:
-        if isinstance(noise, torch.Tensor):
-            return noise
-        if noise == "none":
-            return None
-        if noise == "stored":
-            return self.noise[None, None]
-        return torch.randn(len(x), 1, self.level, self.level, device=x.device)
 
-
-class Head(nn.Module):
-    """Features to a picture."""
-
-    def __init__(self, inputs: int) -> None:
-        super().__init__()
-        self.conv = Conv(inputs, 3, 1, gain=1.0)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """[N, C, H, W] -> fp32 [N, 3, H, W]."""
-        shown: torch.Tensor = self.conv(x).float()
-        return shown
-
-
-class Synthesis(nn.Module):
+class Synthesis(Grown):
     """w+ latents [N, L, D] to faces [N, 3, size, size], not clipped."""
 
+    shape: Architecture
+
     def __init__(self, shape: Architecture) -> None:
-        super().__init__()
-        self.shape = shape
-        widths = shape.channels
         layers = []
-        for number in range(shape.styles):
-            level = number // 2
-            doubling = number % 2 == 0
+        for number, (inputs, outputs, doubling) in enumerate(steps(shape.channels)):
             kind = "constant" if number == 0 else "doubling" if doubling else "same"
-            before = widths[max(level - 1, 0)] if doubling else widths[level]
-            layers += [Layer(kind, (before, widths[level]), shape.levels[level], shape.latent)]
-        self.layers = nn.ModuleList(layers)
-        self.heads = nn.ModuleList(Head(width) for width in widths)
-        self.register_buffer("lod", torch.zeros(()))
-        self.lod: torch.Tensor
+            layers += [Layer(kind, (inputs, outputs), shape.levels[number // 2], shape.latent)]
+        super().__init__(shape, layers)
 
     def forward(
         self, styles: torch.Tensor, noise: Noise = "stored", lod: float | None = None
@@ -145,18 +96,14 @@ class Synthesis(nn.Module):
         [1 or N, 1, r, r] a layer (2 log2(size) - 2 of them). lod: level of detail,
         0 the full size, 1 half of it (enlarged), ...; None takes the stored one.
         """
-        lod = detail(self.lod, lod, len(self.heads))
-        if not self.shape.fade:
-            lod = float(math.ceil(lod))
-        shown = picture(self.trace(styles, noise), self.heads, lod, len(self.heads))
-        return shown if self.shape.squash is None else shown.tanh()
+        return self.shown(self.trace(styles, noise), lod)
 
     def trace(self, styles: torch.Tensor, noise: Noise = "stored") -> Iterator[torch.Tensor]:
         """Features at each level, coarse to fine."""
         if styles.shape[1:] != (self.shape.styles, self.shape.latent):
             wanted = f"[N, {self.shape.styles}, {self.shape.latent}]"
             raise BadInput(f"w+ latents have shape {list(styles.shape)}, expected {wanted}")
-        maps = self._maps(noise)
+        maps = a_layer(noise, len(self.layers))
         x = None
         for number, layer in enumerate(self.layers):
             x = layer(x, styles[:, number], maps[number])
@@ -166,12 +113,3 @@ class Synthesis(nn.Module):
     def style_weights(self) -> list[torch.Tensor]:
         """The matrix [2C, D] that reads each row of a w+ latent."""
         return [layer.style.weight for layer in self.layers if isinstance(layer, Layer)]
-
-    def _maps(self, noise: Noise) -> Sequence[str | torch.Tensor]:
-        if not isinstance(noise, str):
-            if len(noise) != len(self.layers):
-                raise BadInput(f"got {len(noise)} noise maps, this model has {len(self.layers)}")
-            return noise
-        if noise not in ("stored", "random", "none"):
-            raise BadInput(f'noise is {noise!r}, expected "stored", "random", "none" or maps')
-        return [noise] * len(self.layers)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,30 +18,23 @@ import numpy as np
 import torch
 from torch import nn
 
-from mien.checkpoint import mark
 from mien.errors import BadInput
-from mien.generators._progressive import Critic, Discriminator, Sizes, detail, picture
-from mien.generators._spaces import decode_in_batches, open_network, refuse_to_encode
+from mien.generators._progressive import Critic, Discriminator, Grown, Shown, steps
+from mien.generators._spaces import Painted, open_network
 from mien.generators.layers.equalised import GAIN
+from mien.generators.layers.labels import given
 from mien.generators.layers.resized import Conv, Doubling, rectify
-from mien.types import Latent, check_same_space
+from mien.types import Latent
 
 __all__ = ["PGGAN", "Architecture", "Critic", "Discriminator", "Generator", "open_space"]
 
 
 @dataclass(frozen=True)
-class Architecture(Sizes):
+class Architecture(Shown):
     """Sizes of the generator; saved in the card, rebuilds it."""
 
     latent: int = 512  # D, of z
     labels: int = 0  # classes, for conditional models
-    squash: str | None = None  # of the picture: "tanh", or None
-    fade: bool = True  # a fraction of lod blends two levels; False takes the coarser one
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.squash not in (None, "tanh"):
-            raise BadInput(f'squash is {self.squash!r}, expected "tanh" or None')
 
 
 class Start(nn.Module):
@@ -72,36 +66,15 @@ class Layer(nn.Module):
         return rectify(self.conv(normalise(x)))
 
 
-class Head(nn.Module):
-    """Features to a picture."""
-
-    def __init__(self, inputs: int) -> None:
-        super().__init__()
-        self.conv = Conv(inputs, 3, 1, gain=1.0)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """[N, C, H, W] -> fp32 [N, 3, H, W]."""
-        shown: torch.Tensor = self.conv(normalise(x)).float()
-        return shown
-
-
-class Generator(nn.Module):
+class Generator(Grown):
     """z [N, D] to faces [N, 3, size, size], not clipped."""
 
+    shape: Architecture
+
     def __init__(self, shape: Architecture) -> None:
-        super().__init__()
-        self.shape = shape
-        widths = shape.channels
-        layers: list[nn.Module] = [Start(shape.latent + shape.labels, widths[0])]
-        for number in range(1, 2 * len(widths)):
-            level = number // 2
-            doubling = number % 2 == 0
-            before = widths[level - 1] if doubling else widths[level]
-            layers += [Layer(before, widths[level], doubling)]
-        self.layers = nn.ModuleList(layers)
-        self.heads = nn.ModuleList(Head(width) for width in widths)
-        self.register_buffer("lod", torch.zeros(()))
-        self.lod: torch.Tensor
+        start = Start(shape.latent + shape.labels, shape.channels[0])
+        others = [Layer(*step) for step in islice(steps(shape.channels), 1, None)]
+        super().__init__(shape, [start, *others], normalise)
 
     def forward(
         self, z: torch.Tensor, lod: float | None = None, labels: torch.Tensor | None = None
@@ -111,11 +84,7 @@ class Generator(nn.Module):
         lod: level of detail, 0 the full size, 1 half of it (enlarged), ...; None
         takes the stored one. labels: [N, classes] of a conditional model.
         """
-        lod = detail(self.lod, lod, len(self.heads))
-        if not self.shape.fade:
-            lod = float(math.ceil(lod))
-        shown = picture(self.trace(z, labels), self.heads, lod, len(self.heads))
-        return shown if self.shape.squash is None else shown.tanh()
+        return self.shown(self.trace(z, labels), lod)
 
     def trace(self, z: torch.Tensor, labels: torch.Tensor | None = None) -> Iterator[torch.Tensor]:
         """Features at each level, coarse to fine."""
@@ -136,9 +105,7 @@ class Generator(nn.Module):
     def _labelled(self, z: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
         if not self.shape.labels:
             return z
-        if labels is None:
-            raise BadInput("this model is conditional; give labels [N, classes]")
-        return torch.cat([z, labels.to(z.dtype)], 1)
+        return torch.cat([z, given(labels).to(z.dtype)], 1)
 
 
 def normalise(x: torch.Tensor) -> torch.Tensor:
@@ -148,28 +115,13 @@ def normalise(x: torch.Tensor) -> torch.Tensor:
     return x * torch.rsqrt(wide.square() / x.shape[1] + 1e-8).to(x.dtype)
 
 
-class PGGAN:
+class PGGAN(Painted[Generator]):
     """The space of a PGGAN: latents are z [N, D] of root mean square 1."""
 
     space = "z"
 
     def __init__(self, network: Generator, card: dict[str, Any]) -> None:
-        if network.shape.labels:
-            raise BadInput(f"{card['name']} is conditional; use its Generator with labels")
-        self.network = network.eval()
-        self.card, self.mark = card, mark(card)
-        self.size, self.frame = network.shape.size, card["input"]["frame"]
-
-    def encode(self, faces: np.ndarray) -> Latent:
-        """Always raises BadInput: there is no encoder."""
-        raise refuse_to_encode(self.card["name"])
-
-    def decode(self, latent: Latent) -> np.ndarray:
-        """Faces float32 [N, 3, size, size], clipped to [-1, 1]."""
-        check_same_space(
-            "the latent", (latent.space, latent.model), "this model", (self.space, self.mark)
-        )
-        return decode_in_batches(latent.values, self.size, self.network)
+        super().__init__(network, card, network)
 
     def sample(self, count: int, seed: int = 0, truncation: float = 1.0) -> Latent:
         """Directions drawn uniformly; `truncation` scales z, which changes no picture."""

@@ -15,14 +15,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from mien.checkpoint import mark
-from mien.errors import BadInput
-from mien.generators._spaces import decode_in_batches, open_network, refuse_to_encode
+from mien.generators._spaces import Painted, draw, mix, open_network, truncation_of
 from mien.generators._stylegan2_discriminator import Discriminator
 from mien.generators._stylegan2_shape import Architecture, Critic
-from mien.generators._stylegan2_synthesis import Noise, Synthesis
-from mien.generators.layers.mapping import Mapping
-from mien.types import Latent, check_same_space
+from mien.generators._stylegan2_synthesis import Synthesis
+from mien.generators.layers.mapping import Mapping, truncate
+from mien.generators.layers.noise import Noise
+from mien.types import Latent
 
 __all__ = [
     "Architecture",
@@ -83,46 +82,20 @@ class Generator(nn.Module):
         return w[:, None].expand(-1, self.shape.styles, -1)
 
     def truncate(
-        self, styles: torch.Tensor, truncation: float, layers: int | None = None
+        self, styles: torch.Tensor, truncation: float | torch.Tensor, layers: int | None = None
     ) -> torch.Tensor:
         """w+ [N, L, D] pulled towards the average in the first `layers` rows (None = all)."""
-        if truncation == 1:
-            return styles
-        near = torch.lerp(self.average, styles, truncation)
-        return near if layers is None else torch.cat([near[:, :layers], styles[:, layers:]], 1)
+        return truncate(styles, self.average, truncation, layers)
 
 
-def mix(first: torch.Tensor, second: torch.Tensor, crossover: int) -> torch.Tensor:
-    """w+ rows of `first` before `crossover`, of `second` from it on (section 3.1 of StyleGAN)."""
-    return torch.cat([first[:, :crossover], second[:, crossover:]], 1)
-
-
-class StyleGAN2:
+class StyleGAN2(Painted[Generator]):
     """The space of a StyleGAN2: latents are w+ [N, L, D]."""
 
     space = "w+"
 
     def __init__(self, network: Generator, card: dict[str, Any]) -> None:
-        if network.shape.labels:
-            raise BadInput(f"{card['name']} is conditional; use its Generator with labels")
-        self.network = network.eval()
-        self.card, self.mark = card, mark(card)
-        self.size, self.frame = network.shape.size, card["input"]["frame"]
-        self.truncation, self.truncated = _truncation(card.get("truncation"))
-
-    def encode(self, faces: np.ndarray) -> Latent:
-        """Always raises BadInput: there is no encoder."""
-        raise refuse_to_encode(self.card["name"])
-
-    def decode(self, latent: Latent) -> np.ndarray:
-        """Faces float32 [N, 3, size, size], clipped to [-1, 1], with the stored noise.
-
-        Raises SpaceMismatch for a latent of another model.
-        """
-        check_same_space(
-            "the latent", (latent.space, latent.model), "this model", (self.space, self.mark)
-        )
-        return decode_in_batches(latent.values, self.size, self.network.synthesis)
+        super().__init__(network, card, network.synthesis)
+        self.truncation = truncation_of(card, network.shape.styles)
 
     @torch.inference_mode()
     def sample(self, count: int, seed: int = 0, truncation: float = 1.0) -> Latent:
@@ -130,10 +103,9 @@ class StyleGAN2:
 
         truncation: multiplies the distance from the average w, on top of the card's.
         """
-        width = self.network.shape.mapping[0]
-        z = np.random.default_rng(seed).standard_normal((count, width)).astype(np.float32)
-        styles = self.network.spread(self.network.mapping(torch.from_numpy(z)))
-        styles = self.network.truncate(styles, self.truncation, self.truncated)
+        styles = self.network.styles(draw(count, self.network.shape.mapping[0], seed))
+        if self.truncation is not None:
+            styles = self.network.truncate(styles, self.truncation)
         styles = self.network.truncate(styles, truncation)
         return Latent(styles.contiguous().numpy(), self.space, self.mark)
 
@@ -146,13 +118,6 @@ class StyleGAN2:
         network = self.network.synthesis
         rows: list[Any] = [*network.layers, network.colours[-1]]
         return [row.conv.style.weight.detach().numpy() for row in rows]
-
-
-def _truncation(stored: Any) -> tuple[float, int | None]:
-    """A card's number, or {"psi": number, "layers": rows from the first, None for all}."""
-    if isinstance(stored, dict):
-        return float(stored["psi"]), stored.get("layers")
-    return (1.0 if stored is None else float(stored)), None
 
 
 def open_space(folder: Path) -> StyleGAN2:

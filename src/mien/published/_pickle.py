@@ -28,7 +28,9 @@ FRESH: dict[str, Callable[[], Any]] = {
 }  # fmt: skip
 IGNORED = frozenset({"PROTO", "FRAME"})
 SLACK, FACTOR = 1 << 24, 4  # bytes that calls may make: the slack, and so many times the file
-DAMAGE = (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError, EOFError)
+DAMAGE = (
+    ValueError, IndexError, KeyError, TypeError, AttributeError, ArithmeticError, EOFError,
+)  # fmt: skip
 
 
 def read_pickle(

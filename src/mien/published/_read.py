@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from mien.errors import BadInput
-from mien.published._layouts import PARTS, Kind, part_of, recognise
+from mien.published._layouts import DIRECTIONS, PARTS, Kind, part_of, recognise
 from mien.published._open import open_content, refusals
-from mien.published._tree import arrays
+from mien.published._tree import arrays, check_directions
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,10 @@ def read(path: Path, skip: str = "") -> Published:
     with refusals(path):
         found = recognise(content.value)
         leaves = {k: v for k, v in found.leaves.items() if not (skip and k.startswith(skip))}
-        return Published(found.kind, arrays(leaves, content.size), found.extras, found.config)
+        tensors = arrays(leaves, content.size)
+        if found.kind in DIRECTIONS:
+            check_directions(tensors)
+        return Published(found.kind, tensors, found.extras, found.config)
 
 
 def read_part(path: Path, part: str) -> dict[str, np.ndarray]:

@@ -14,7 +14,7 @@ from mien.generators.stylegan import Architecture, Generator
 from mien.published import _grown as common
 from mien.published._networks import opening, shapes
 from mien.published._pairs import blur_kernel, first, flip, label_weight, lead, lifted, plane
-from mien.published._table import Arrays, Options, Pair, Table, count, side
+from mien.published._table import Arrays, Options, Pair, Table, count, positive, side
 
 LAYOUTS = ("genforce", "interfacegan")
 GENERATOR = "this StyleGAN generator"
@@ -94,7 +94,7 @@ def _shape(tensors: Arrays, options: Options, layout: str) -> Architecture:
         layers=count(tensors, f"mapping.dense{{}}{names['weight']}", range(64)),
         z=z,
         hidden=side(tensors, dense, 0, GENERATOR),
-        rate=options.get("mapping_lr_mul", 0.01),
+        rate=positive(options, "mapping_lr_mul", 0.01),
         labels=labels,
         squash=common.squash(options),
         fade=layout == "genforce",

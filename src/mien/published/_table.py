@@ -99,6 +99,14 @@ def side(tensors: Arrays, key: str, axis: int, what: str) -> int:
     return int(shape[axis])
 
 
+def positive(options: Options, name: str, default: float) -> float:
+    """One of the constructor's options; BadModel unless it is a positive number."""
+    value = options.get(name, default)
+    if not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise BadModel(f"the option {name} is no positive number")
+    return value
+
+
 def resolutions(number: int, what: str, first: int = 4) -> list[int]:
     """That many resolutions from `first` px, each twice the one before.
 

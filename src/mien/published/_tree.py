@@ -12,6 +12,11 @@ from mien.published._values import LEAVES, Array, Leaf, Record, Refused, printab
 
 MOST_NODES, DEEPEST = 20_000, 32
 SLACK, FACTOR = 1 << 26, 4  # bytes of all arrays: the slack, and so many times the file
+VECTORS = {  # least dimensions of the arrays that directions are made of
+    "boundary": 1, "direction": 1, "eigvec": 2,
+    "comp": 2, "std": 1, "lat_comp": 2, "lat_stdev": 1,
+}  # fmt: skip
+LONGEST_VECTOR = 1e30  # beyond it, squares overflow float32
 MOST_PLAIN, LONGEST_TEXT = 5_000, 1_000
 
 
@@ -76,6 +81,16 @@ def arrays(leaves: Mapping[str, Leaf], size: int) -> dict[str, np.ndarray]:
         if total > SLACK + FACTOR * size:
             raise Refused("unfolds to far more than its own size")
     return found
+
+
+def check_directions(tensors: Mapping[str, np.ndarray]) -> None:
+    """Refused unless the vectors in a file of directions can be measured."""
+    for name, least in VECTORS.items():
+        array = tensors.get(name, np.ones((1, 1)))
+        if not array.size or array.ndim < least:
+            raise Refused(f"holds {name} of shape {list(array.shape)}, which are no directions")
+        if array.dtype.kind == "f" and not np.abs(array).max() < LONGEST_VECTOR:  # or NaN
+            raise Refused(f"holds NaN, infinite or huge values in {name}; it is damaged")
 
 
 def _check_name(name: str) -> None:

@@ -13,7 +13,7 @@ from mien.generators.stylegan2 import Architecture, Critic, Discriminator, Gener
 from mien.published import _stylegan2 as common
 from mien.published._networks import opening
 from mien.published._pairs import both, first, flip, label_weight, lead, lifted, plane
-from mien.published._table import Arrays, Options, Pair, Table, count, same, side
+from mien.published._table import Arrays, Options, Pair, Table, count, positive, same, side
 
 
 def generator_to_ours(
@@ -87,7 +87,7 @@ def _generator_shape(tensors: Arrays, options: Options) -> Architecture:
         taps=common.taps(tensors, "synthesis.layer1.filter.kernel"),
         z=z,
         hidden=side(tensors, "mapping.dense0.weight", 0, what),
-        rate=options.get("mapping_lr_mul", 0.01),
+        rate=positive(options, "mapping_lr_mul", 0.01),
     )
 
 

@@ -13,7 +13,7 @@ from mien.generators.stylegan2 import Architecture, Critic, Discriminator, Gener
 from mien.published import _stylegan2 as common
 from mien.published._networks import opening
 from mien.published._pairs import both
-from mien.published._table import Arrays, Options, Pair, Table, count, side
+from mien.published._table import Arrays, Options, Pair, Table, count, positive, side
 
 LEVELS = [2**n for n in range(2, 16)]
 
@@ -74,12 +74,12 @@ def _generator_shape(tensors: Arrays, options: Options) -> Architecture:
         layers=layers,
         form=_form(tensors, "synthesis.b{}.torgb.bias", "synthesis.b8.skip.weight", 4),
         labels=labels,
-        clamp=inner.get("conv_clamp"),
+        clamp=_clamp(inner),
         noise="synthesis.b4.conv1.noise_strength" in tensors,
         taps=common.taps(tensors, f"synthesis.b{last}.resample_filter"),
         z=z,
         hidden=hidden,
-        rate=outer.get("lr_multiplier", 0.01),
+        rate=positive(outer, "lr_multiplier", 0.01),
     )
 
 
@@ -98,6 +98,10 @@ def _form(tensors: Arrays, colour: str, skip: str, where: int) -> str:
     if colour.format(where) in tensors:
         return "skip"
     return "resnet" if skip in tensors else "orig"
+
+
+def _clamp(options: Options) -> float | None:
+    return None if options.get("conv_clamp") is None else positive(options, "conv_clamp", 0)
 
 
 def _check_activation(*options: Options) -> None:
@@ -169,9 +173,9 @@ def _discriminator_shape(tensors: Arrays, options: Options) -> tuple[Architectur
     shape = common.sized(
         widths,
         labels=labels,
-        clamp=options.get("conv_clamp"),
+        clamp=_clamp(options),
         taps=common.taps(tensors, f"b{levels[-1]}.resample_filter"),
-        rate=options.get("mapping_kwargs", {}).get("lr_multiplier", 0.01),
+        rate=positive(options.get("mapping_kwargs", {}), "lr_multiplier", 0.01),
     )
     critic = Critic(
         form=_form(tensors, "b{}.fromrgb.bias", f"b{levels[-1]}.skip.weight", 4),

@@ -1,8 +1,9 @@
-"""What follows a modulated convolution at inference, in place: scale, bias, noise, rectifier."""
+"""What follows a convolution at inference: scale, bias, noise, rectifier."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -12,9 +13,38 @@ from mien.generators.layers.equalised import SLOPE
 CACHE = 2**18  # elements gone through at once, which stay in the cache between two passes
 
 
+class Ending(Protocol):
+    """What follows, some rows of one face at a time, channels last."""
+
+    def write(self, face: int, y: torch.Tensor, out: torch.Tensor) -> None:
+        """Write y [..., O], scaled and shifted, to `out` of the same shape."""
+        ...
+
+    def rest(self, y: torch.Tensor, face: int, rows: slice) -> None:
+        """What else there is, in place, for some rows of one face [H, W, O]."""
+        ...
+
+
+@dataclass(frozen=True)
+class Bias:
+    """A bias [O], or nothing."""
+
+    bias: torch.Tensor | None
+
+    def write(self, face: int, y: torch.Tensor, out: torch.Tensor) -> None:
+        """out = y + bias."""
+        if self.bias is None:
+            out.copy_(y)
+        else:
+            torch.add(y, self.bias, out=out)
+
+    def rest(self, y: torch.Tensor, face: int, rows: slice) -> None:
+        """Nothing more."""
+
+
 @dataclass(frozen=True)
 class Finish:
-    """Factors in the features' precision; the rectifier's gain is a part of each.
+    """Factors behind a modulated convolution, in its precision; the rectifier's gain is in each.
 
     scale: [N, O], of equation 3. bias: [O]. noise: [1 or N, H, W]. limit: features
     are cut to [-limit, limit].
@@ -33,7 +63,7 @@ class Finish:
         """[N, O, H, W] that is scaled and biased already, overwritten."""
         return self._through(x, scaled=True)
 
-    def demodulate(self, face: int, y: torch.Tensor, out: torch.Tensor) -> None:
+    def write(self, face: int, y: torch.Tensor, out: torch.Tensor) -> None:
         """out = y * scale + bias for one face, channels last."""
         torch.addcmul(self.bias, y, self.scale[face], out=out)
 
@@ -52,6 +82,6 @@ class Finish:
                 rows = slice(top, top + step)
                 y = whole[rows]
                 if not scaled:
-                    self.demodulate(face, y, y)
+                    self.write(face, y, y)
                 self.rest(y, face, rows)
         return x

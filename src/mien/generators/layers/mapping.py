@@ -1,6 +1,6 @@
-"""The mapping network: z to w.
+"""The mapping network, z to w, and truncation.
 
-Karras et al., "A Style-Based Generator Architecture for GANs" (CVPR 2019), section 2;
+Karras et al., "A Style-Based Generator Architecture for GANs" (CVPR 2019), section 2, appendix B;
 labels as in "Training GANs with Limited Data" (NeurIPS 2020).
 """
 
@@ -12,8 +12,8 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from mien.errors import BadInput
 from mien.generators.layers.equalised import Linear, activate, normalise
+from mien.generators.layers.labels import given
 
 
 class Mapping(nn.Module):
@@ -37,11 +37,25 @@ class Mapping(nn.Module):
         """Rows are normalised first."""
         parts = [z.float()] if z is not None and z.shape[1] else []
         if self.embed is not None:
-            if labels is None:
-                raise BadInput("this model is conditional; give labels [N, classes]")
-            parts.append(self.embed(labels))
+            parts.append(self.embed(given(labels)))
         whole = self.joint or len(parts) == 1
         x = normalise(torch.cat(parts, 1)) if whole else torch.cat(list(map(normalise, parts)), 1)
         for layer in self.layers:
             x = activate(layer(x))
         return x
+
+
+def truncate(
+    styles: torch.Tensor, average: torch.Tensor,
+    truncation: float | Sequence[float] | torch.Tensor, layers: int | None = None,
+) -> torch.Tensor:  # fmt: skip
+    """w+ [N, L, D] whose distance from the average [D] is multiplied by `truncation`.
+
+    truncation: one number, or one a row. layers: how many rows from the first (None = all).
+    """
+    factors = torch.as_tensor(truncation, dtype=styles.dtype, device=styles.device)
+    factors = factors.expand(styles.shape[1]).clone()
+    factors[len(factors) if layers is None else layers :] = 1
+    if bool((factors == 1).all()):
+        return styles
+    return torch.lerp(average, styles, factors[:, None])

@@ -10,22 +10,21 @@ transposed convolution is four small ones, one for each parity of row and column
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mien.generators.layers import winograd
+from mien.generators.layers import tiles
 from mien.generators.layers.equalised import Linear
 from mien.generators.layers.finish import Finish
+from mien.generators.layers.kept import Keeping
 from mien.generators.layers.resample import Filter
 
 TAPS = ((2, 0), (1,))  # of a 3-tap kernel that reach even and odd outputs at stride 2
 
 
-class Modulated(nn.Module):
+class Modulated(Keeping):
     """[N, inputs, H, W] and w [N, D] -> [N, outputs, H, W], or twice that size.
 
     up: the filter that smooths a stride-2 transposed 3x3 convolution; None keeps the size.
@@ -41,7 +40,6 @@ class Modulated(nn.Module):
         self.scale = 1 / math.sqrt(inputs * side * side)
         self.side, self.demodulate = side, demodulate
         self.up = up
-        self._kept: dict[str, tuple[tuple[int, int], Any]] = {}
 
     def forward(
         self, x: torch.Tensor, w: torch.Tensor, bias: torch.Tensor | None = None
@@ -64,9 +62,11 @@ class Modulated(nn.Module):
         """x scaled by styles [N, inputs], convolved, and finished; nothing keeps a gradient."""
         if self.up is not None:
             return self._doubled(x, styles, finish)
-        if winograd.suits(x, len(self.weight)):
-            kernel = self.kept("tiles", lambda: winograd.transform(self.weight * self.scale))
-            return winograd.convolve(x, styles, kernel, finish)
+        if tiles.suits(x, self.weight, tiles.SAME):
+            kernel = self.kept(
+                "tiles", lambda: tiles.transform(self.weight * self.scale, tiles.SAME)
+            )
+            return tiles.convolve(x, kernel, tiles.SAME, finish, styles)
         padding = self.side // 2
         if self._is_light(x):
             weight = _by_style(self.weight * self.scale, finish.scale.t() * styles, x)
@@ -81,20 +81,6 @@ class Modulated(nn.Module):
     def power(self) -> torch.Tensor:
         """Squares of the weights summed over taps, [outputs, inputs], prepared once."""
         return self.kept("power", self._power)
-
-    def train(self, mode: bool = True) -> Modulated:
-        """Also forgets what was prepared, should weights change behind autograd's back."""
-        self._kept.clear()
-        return super().train(mode)
-
-    def kept(self, name: str, make: Callable[[], torch.Tensor]) -> torch.Tensor:
-        """What `make` gave when the weights were last changed."""
-        weight = self.weight
-        version = 0 if weight.is_inference() else weight._version
-        key = (version, weight.data_ptr())
-        if name not in self._kept or self._kept[name][0] != key:
-            self._kept[name] = (key, make())
-        return self._kept[name][1]  # type: ignore[no-any-return]
 
     def _power(self) -> torch.Tensor:
         return (self.weight * self.scale).square().sum((2, 3))

@@ -10,7 +10,6 @@ with 4 instead of 9 multiplications, and a 4x4 one with stride 2 the average of
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -18,14 +17,15 @@ from torch import nn
 
 from mien.generators.layers import tiles
 from mien.generators.layers.equalised import GAIN, SLOPE
+from mien.generators.layers.finish import Bias
+from mien.generators.layers.kept import Keeping
 
 # for the lower (odd) pixel of a window, then for the upper (even) one of the next:
 # which of the taps 0, 1, 2 fall on the window's first and second value
 FOLD = (((1.0, 1.0, 0.0), (0.0, 0.0, 1.0)), ((1.0, 0.0, 0.0), (0.0, 1.0, 1.0)))
-LARGE = 32  # px from which tiles are faster than a direct convolution, measured
 
 
-class Conv(nn.Module):
+class Conv(Keeping):
     """Convolution that keeps the size; weights of unit variance, scaled by gain / sqrt(fan in)."""
 
     def __init__(
@@ -35,13 +35,12 @@ class Conv(nn.Module):
         self.weight = nn.Parameter(torch.randn(outputs, inputs, side, side))
         self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
         self.scale, self.padding = gain / math.sqrt(inputs * side * side), side // 2
-        self._kept: dict[str, tuple[object, torch.Tensor]] = {}
 
     def forward(self, x: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
         """[N, inputs, H, W] -> [N, outputs, H, W]; `bias` in place of a missing one."""
         bias = self.bias if bias is None else bias
-        if self.padding == 1 and x.shape[2] % 4 == x.shape[3] % 4 == 0 and self._tiled(x, 128, 128):
-            return tiles.convolve(x, self.tile_kernel(tiles.SAME), bias, tiles.SAME)
+        if tiles.suits(x, self.weight, tiles.SAME):
+            return self._tiled(x, bias, tiles.SAME)
         return F.conv2d(x, self.kernel(x), bias, padding=self.padding)
 
     def kernel(self, x: torch.Tensor) -> torch.Tensor:
@@ -55,44 +54,20 @@ class Conv(nn.Module):
         device = x.device.type
         lower = torch.is_autocast_enabled(device)
         dtype = torch.get_autocast_dtype(device) if lower else self.weight.dtype
-        if not self._is_kept(str(dtype)):
-            with torch.inference_mode(False), torch.no_grad():
-                made = self._fold(self.weight.detach() * self.scale).to(dtype)
-                self._keep(str(dtype), made.contiguous(memory_format=torch.channels_last))
-        return self._kept[str(dtype)][1]
 
-    def tile_kernel(self, tiling: tiles.Tiling) -> torch.Tensor:
-        """The kernel that `tiles.convolve` takes."""
-        if not self._is_kept("tiles"):
-            made = self._fold(self.weight.detach() * self.scale)
-            self._keep("tiles", tiles.transform(made, tiling))
-        return self._kept["tiles"][1]
+        def make() -> torch.Tensor:
+            kernel = self._fold(self.weight * self.scale).to(dtype)
+            return kernel.contiguous(memory_format=torch.channels_last)
 
-    def train(self, mode: bool = True) -> Conv:
-        """Also forget the kernels."""
-        self._kept.clear()
-        return super().train(mode)
+        return self.kept(str(dtype), make)
 
-    def _load_from_state_dict(self, *args: Any) -> None:
-        self._kept.clear()
-        super()._load_from_state_dict(*args)
-
-    def _state(self) -> tuple[int, int]:
-        return self.weight.data_ptr(), 0 if self.weight.is_inference() else self.weight._version
-
-    def _is_kept(self, form: str) -> bool:
-        return form in self._kept and self._kept[form][0] == self._state()
-
-    def _keep(self, form: str, kernel: torch.Tensor) -> None:
-        self._kept[form] = self._state(), kernel
-
-    def _tiled(self, x: torch.Tensor, inputs: int, outputs: int) -> bool:
-        """Whether to work by tiles, given at least so many channels."""
-        lower = torch.is_autocast_enabled(x.device.type) or x.dtype != torch.float32
-        if torch.is_grad_enabled() or lower or x.device.type != "cpu":
-            return False
-        wide = self.weight.shape[1] >= inputs and self.weight.shape[0] >= outputs
-        return wide and min(x.shape[2:]) >= LARGE
+    def _tiled(
+        self, x: torch.Tensor, bias: torch.Tensor | None, tiling: tiles.Tiling
+    ) -> torch.Tensor:
+        kernel = self.kept(
+            "tiles", lambda: tiles.transform(self._fold(self.weight * self.scale), tiling)
+        )
+        return tiles.convolve(x, kernel, tiling, Bias(bias))
 
     def _fold(self, weight: torch.Tensor) -> torch.Tensor:
         return weight
@@ -111,8 +86,8 @@ class Doubling(Conv):
         Each 2x2 window of the padded input gives 2x2 pixels.
         """
         bias = self.bias if bias is None else bias
-        if self._tiled(x, 64, 32):
-            return tiles.convolve(x, self.tile_kernel(tiles.DOUBLING), bias, tiles.DOUBLING)
+        if tiles.suits(x, self.weight, tiles.DOUBLING):
+            return self._tiled(x, bias, tiles.DOUBLING)
         y = F.conv2d(x, self.kernel(x), None if bias is None else bias.repeat(4), padding=1)
         count, _, high, wide = y.shape
         y = y.permute(0, 2, 3, 1).reshape(count, high, wide, 2, 2, -1).transpose(2, 3)

@@ -17,8 +17,11 @@ from math import prod
 import numpy as np
 import torch
 
+from mien.generators.layers.finish import Ending
+
 POINTS = (0.0, 1.0, -1.0, 2.0, -0.5)  # the first m + r - 2 of them, and infinity
-BAND = 12 * 2**20  # bytes of the numbers between the steps of one band
+BAND = 24 * 2**20  # bytes of the numbers between the steps of one band, measured
+LARGE = 32  # px from which tiles are faster than a direct convolution, measured
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,8 @@ class Tiling:
 
     outputs: int  # m
     taps: int  # r
+    channels: tuple[int, int]  # inputs and outputs from which it is faster, measured
+    whole: bool = True  # whether sizes must be multiples of m: a crop would not be dense
     grow: int = 1
 
     @property
@@ -35,8 +40,19 @@ class Tiling:
         return self.outputs + self.taps - 1
 
 
-SAME = Tiling(4, 3)
-DOUBLING = Tiling(3, 2, grow=2)
+SAME = Tiling(4, 3, (128, 128))
+DOUBLING = Tiling(3, 2, (64, 32), whole=False, grow=2)
+
+
+def suits(x: torch.Tensor, weight: torch.Tensor, tiling: Tiling) -> bool:
+    """Whether tiles are faster for x [N, I, H, W] and weights [O, I, 3, 3]: in fp32 on a CPU."""
+    device = x.device.type
+    if torch.is_grad_enabled() or torch.is_autocast_enabled(device) or device != "cpu":
+        return False
+    sides, least = x.shape[2:], tiling.channels
+    whole = not tiling.whole or all(side % tiling.outputs == 0 for side in sides)
+    wide = weight.shape[1] >= least[0] and len(weight) >= least[1] and weight.shape[2] == 3
+    return x.dtype == torch.float32 and min(sides) >= LARGE and whole and wide
 
 
 @cache
@@ -76,9 +92,10 @@ def transform(weight: torch.Tensor, tiling: Tiling) -> torch.Tensor:
 
 
 def convolve(
-    x: torch.Tensor, kernel: torch.Tensor, bias: torch.Tensor | None, tiling: Tiling
-) -> torch.Tensor:
-    """[N, I, H, W], padded by 1, convolved -> [N, O, g H', g W'], and a bias [O].
+    x: torch.Tensor, kernel: torch.Tensor, tiling: Tiling, ending: Ending,
+    scale: torch.Tensor | None = None,
+) -> torch.Tensor:  # fmt: skip
+    """x [N, I, H, W], times scale [N, I], padded by 1, convolved, ended -> [N, O, g H', g W'].
 
     H' = H + 3 - r; with grow g > 1 the kernel's outputs are ordered row, column, O.
     """
@@ -89,47 +106,40 @@ def convolve(
     out = x.new_empty(count, down * step, across * step, kernel.shape[2] // tiling.grow**2)
     extra = tiling.taps - 1
     padded = x.new_zeros(down * tiling.outputs + extra, across * tiling.outputs + extra, channels)
-    desk = _Desk(padded, kernel, tiling, across)
+    desk = _Desk(padded, kernel, tiling)
     for face in range(count):
-        padded[1 : height + 1, 1 : width + 1] = x[face].permute(1, 2, 0)
+        inside, rows = padded[1 : height + 1, 1 : width + 1], x[face].permute(1, 2, 0)
+        if scale is None:
+            inside.copy_(rows)
+        else:
+            torch.mul(rows, scale[face], out=inside)
         for top in range(0, down, desk.rows):
-            rows = min(desk.rows, down - top)
-            _write(
-                desk.product(padded, top, rows), out[face, top * step : (top + rows) * step], bias
-            )
+            product = desk.product(padded, top, min(desk.rows, down - top))
+            band = slice(top * step, (top + len(product)) * step)
+            target = out[face, band]
+            ending.write(face, product, target.view(product.shape))
+            ending.rest(target, face, band)
     y = out.permute(0, 3, 1, 2)
     return y[:, :, : high * tiling.grow, : wide * tiling.grow]
-
-
-def _write(product: torch.Tensor, out: torch.Tensor, bias: torch.Tensor | None) -> None:
-    """product [m, m, rows, across, g, g, O] -> out [rows m g, across m g, O]."""
-    m, _, rows, across, grow, _, outputs = product.shape
-    target = out.view(rows, m, grow, across, m, grow, outputs)
-    source = product.permute(2, 0, 4, 3, 1, 5, 6)
-    if bias is None:
-        target.copy_(source)
-    else:
-        torch.add(source, bias, out=target)
 
 
 class _Desk:
     """Room for one band of tiles, used again for every band."""
 
-    def __init__(
-        self, padded: torch.Tensor, kernel: torch.Tensor, tiling: Tiling, across: int
-    ) -> None:
+    def __init__(self, padded: torch.Tensor, kernel: torch.Tensor, tiling: Tiling) -> None:
         points, channels, outputs = kernel.shape
-        self.tiling, self.kernel, self.across = tiling, kernel, across
-        row = 4 * across * (points * (2 * channels + outputs) + tiling.outputs**2 * outputs)
-        self.rows = max(1, BAND // row)
-        tiles = self.rows * across
+        self.tiling, self.kernel = tiling, kernel
+        down, self.across = (side // tiling.outputs for side in padded.shape[:2])
+        row = 4 * self.across * (points * (2 * channels + outputs) + tiling.outputs**2 * outputs)
+        self.rows = min(down, max(1, BAND // row))
+        tiles = self.rows * self.across
         self.before, self.after = _planes(tiling)
         self.taken, self.spread = (padded.new_empty(points * tiles * channels) for _ in range(2))
         self.products = padded.new_empty(points * tiles * outputs)
         self.gathered = padded.new_empty(tiling.outputs**2 * tiles * outputs)
 
     def product(self, padded: torch.Tensor, top: int, rows: int) -> torch.Tensor:
-        """Outputs [m, m, rows, across, g, g, O] of `rows` rows of tiles from the `top`th."""
+        """Outputs [rows, m, g, across, m, g, O] of `rows` rows of tiles from the `top`th."""
         points, channels, outputs = self.kernel.shape
         m, side, grow = self.tiling.outputs, self.tiling.side, self.tiling.grow
         tiles = rows * self.across
@@ -143,4 +153,5 @@ class _Desk:
         torch.bmm(spread.view(points, tiles, channels), self.kernel, out=products)
         gathered = self.gathered[: m * m * tiles * outputs].view(m * m, -1)
         torch.mm(self.after, products.view(points, -1), out=gathered)
-        return gathered.view(m, m, rows, self.across, grow, grow, outputs // grow**2)
+        planes = gathered.view(m, m, rows, self.across, grow, grow, outputs // grow**2)
+        return planes.permute(2, 0, 4, 3, 1, 5, 6)
