@@ -54,7 +54,7 @@ def read(path: Path, skip: str = "") -> Published:
         leaves = {k: v for k, v in found.leaves.items() if not (skip and k.startswith(skip))}
         tensors = arrays(leaves, content.size)
         if found.kind in DIRECTIONS:
-            check_directions(tensors)
+            check_directions(tensors, path)
         return Published(found.kind, tensors, found.extras, found.config)
 
 

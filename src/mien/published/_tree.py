@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mien.checks import check_finite
 from mien.published._names import check_key
 from mien.published._values import LEAVES, Array, Leaf, Record, Refused, printable
 
@@ -83,14 +85,15 @@ def arrays(leaves: Mapping[str, Leaf], size: int) -> dict[str, np.ndarray]:
     return found
 
 
-def check_directions(tensors: Mapping[str, np.ndarray]) -> None:
-    """Refused unless the vectors in a file of directions can be measured."""
+def check_directions(tensors: Mapping[str, np.ndarray], path: Path) -> None:
+    """Refused, or for NaN BadInput, unless the vectors in a file of directions can be measured."""
     for name, least in VECTORS.items():
         array = tensors.get(name, np.ones((1, 1)))
         if not array.size or array.ndim < least:
             raise Refused(f"holds {name} of shape {list(array.shape)}, which are no directions")
-        if array.dtype.kind == "f" and not np.abs(array).max() < LONGEST_VECTOR:  # or NaN
-            raise Refused(f"holds NaN, infinite or huge values in {name}; it is damaged")
+        check_finite(array, f"{path} ({name})")
+        if array.dtype.kind == "f" and np.abs(array).max() > LONGEST_VECTOR:
+            raise Refused(f"holds huge values in {name}; it is damaged")
 
 
 def _check_name(name: str) -> None:

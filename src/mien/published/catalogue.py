@@ -19,6 +19,7 @@ CELEBA = "CelebA photos: non-commercial research"
 ADA = "https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained"
 TRANSFER = f"{ADA}/transfer-learning-source-nets"
 ADA_PAGE = "https://github.com/NVlabs/stylegan2-ada-pytorch"
+STYLEGAN_PAGE = "https://github.com/NVlabs/stylegan#using-pre-trained-networks"
 ZOO_PAGE = "https://github.com/genforce/genforce/blob/master/MODEL_ZOO.md"
 ZOO = "https://mycuhk-my.sharepoint.com/:u:/g/personal/1155082926_link_cuhk_edu_hk"
 DROPBOX = "https://www.dropbox.com/s"
@@ -104,6 +105,19 @@ GENERATORS = (
         "genforce-pggan-celebahq", Kind.GENFORCE_PGGAN, "PGGAN, CelebA-HQ, 1024 px",
         "pggan_celebahq1024.pth", f"{CC_NC}; {CELEBA}", ZOO_PAGE,
         f"{ZOO}/EW_3jQ6E7xlKvCSHYrbmkQQBAB8tgIv5W5evdT6-GuXiWw?e=gRifVa&download=1",
+    ),
+    Entry(
+        "stylegan-ffhq", Kind.STYLEGAN_TF, "StyleGAN, FFHQ, 1024 px (TensorFlow)",
+        "karras2019stylegan-ffhq-1024x1024.pkl", f"{CC_NC}; {FFHQ}", STYLEGAN_PAGE,
+    ),
+    Entry(
+        "stylegan-celebahq", Kind.STYLEGAN_TF, "StyleGAN, CelebA-HQ, 1024 px (TensorFlow)",
+        "karras2019stylegan-celebahq-1024x1024.pkl", f"{CC_NC}; {CELEBA}", STYLEGAN_PAGE,
+    ),
+    Entry(
+        "pggan-celebahq", Kind.PGGAN_TF, "PGGAN, CelebA-HQ, 1024 px (TensorFlow)",
+        "karras2018iclr-celebahq-1024x1024.pkl", f"{CC_NC}; {CELEBA}",
+        "https://github.com/tkarras/progressive_growing_of_gans#importing-and-using-pre-trained-networks",
     ),
     Entry(
         "interfacegan-stylegan-ffhq", Kind.GENFORCE_STYLEGAN, "StyleGAN, FFHQ, 1024 px",

@@ -45,7 +45,7 @@ def order(name_or_url: str, out: Path | None = None, sha256: str = "") -> Order:
     if entry is not None and not entry.url:
         raise BadInput(
             f"{entry.name} has no direct address; fetch {entry.file} from {entry.page} in a "
-            f"browser, then run: mien models import {entry.file}"
+            f"browser, then run: mien models import {entry.file} -o {entry.name}"
         )
     url = entry.url if entry is not None else name_or_url
     parts = urlsplit(url)
