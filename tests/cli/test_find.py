@@ -25,7 +25,7 @@ def test_json_is_what_programs_were_promised(mien: Mien, astronaut: Path) -> Non
     found = _found(mien, astronaut, *asked)
     assert set(found) == {"query", "hits"}
     assert found["query"]["adjust"] == {"Smiling": 1.0}
-    assert found["query"]["prefer"] == {"Smiling": 10.0, "Eyeglasses": 3.0}
+    assert found["query"]["prefer"] == {"Smiling": 30.0, "Eyeglasses": 3.0}
     assert len(found["hits"]) == 4
     for hit in found["hits"]:
         assert set(hit) == {"id", "path", "distance", "attributes", "rest"}

@@ -181,7 +181,7 @@ def _wishes() -> dict[str, Wish]:
     from mien.search.find import Wish
 
     glasses = Wish(adjust={"Eyeglasses": 1.0}, prefer={"Eyeglasses": 3.0})
-    serious = Wish(adjust={"Smiling": 0.0}, prefer={"Smiling": 10.0})
+    serious = Wish(adjust={"Smiling": 0.0}, prefer={"Smiling": 30.0})
     return {
         "find PHOTO": Wish(),
         "find PHOTO --adjust Eyeglasses=1 --prefer Eyeglasses=3": glasses,

@@ -40,7 +40,7 @@ Prefer = Annotated[
     typer.Option(
         "--prefer",
         metavar="NAME=WEIGHT",
-        help="How much an attribute matters: 0 not at all, 1 by default, 10 if adjusted.",
+        help="How much an attribute matters: 0 not at all, 1 by default, 30 if adjusted.",
         autocompletion=options.complete_pair,
     ),
 ]

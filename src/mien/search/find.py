@@ -18,7 +18,7 @@ from mien.types import Directions, Face, Hit, Query
 if TYPE_CHECKING:
     from mien.generators.contract import Space
 
-STRESS = 10.0  # weight of an adjusted attribute for which no preference is given
+STRESS = 30.0  # weight of an adjusted attribute for which no preference is given
 EMBEDDED = "gallery"  # a thousand faces sampled from the embedded space
 
 
@@ -27,7 +27,7 @@ class Wish:
     """How the faces looked for differ from the one given, and what matters (see `Query`).
 
     One coordinate of hundreds hardly moves a ranking, so an adjusted attribute
-    weighs 10 unless `prefer` names it; every other attribute weighs 1.
+    weighs 30 unless `prefer` names it; every other attribute weighs 1.
     """
 
     adjust: Mapping[str, float] = field(default_factory=dict)  # wanted presence in [0, 1]
