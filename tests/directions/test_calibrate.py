@@ -53,7 +53,7 @@ def axes():
     return directions(np.eye(SIZE)[:, :2], unit=99.0)
 
 
-FINE = CalibrationOptions(tolerance=1e-4, clear=1.0)
+FINE = CalibrationOptions(tolerance=1e-4, clear=1.0, most=0.85, face=99.0)
 
 
 def test_the_unit_is_the_length_between_the_two_levels():
@@ -109,12 +109,21 @@ def test_a_way_that_changes_others_ends_earlier(drift, want):
     np.testing.assert_allclose(done.unit, want, rtol=0.03)
 
 
+def test_a_way_that_changes_the_face_ends_before_it_is_another():
+    faces, labels = two_sided()
+    options = replace(FINE, face=0.3)
+    done = calibrate(axes(), LinearSpace(), LogisticRecogniser(), faces, labels, options)
+    # a step along one axis changes one of 4 pixels of one of 3 channels
+    np.testing.assert_allclose(done.unit, 0.3 * 4 * np.sqrt(3), atol=0.01)
+    assert not done.provenance["calibration"]["A"]["add_to"] > 0.9
+
+
 def test_low_and_high_are_quantiles_of_the_two_sides():
     generator = np.random.default_rng(1)
     values = generator.normal(size=(500, SIZE))
     table = np.where(values[:, :2] + generator.normal(size=(500, 2)) > 0, 1, -1).astype(np.int8)
     table[::7] = 0
-    options = CalibrationOptions(quantiles=(0.25, 0.6))
+    options = CalibrationOptions(quantiles=(0.25, 0.6), face=99.0)
     faces = latent(values)
     labels = Attributes(("A", "B"), table)
     done = calibrate(axes(), LinearSpace(), LogisticRecogniser(), faces, labels, options)
@@ -149,7 +158,8 @@ def test_a_level_out_of_reach_says_so_and_does_not_run_away():
 
 def test_a_blind_recogniser_leaves_the_gap_between_the_sides():
     faces, labels = two_sided()
-    done = calibrate(axes(), LinearSpace(), LogisticRecogniser(ceiling=0), faces, labels)
+    blind = LogisticRecogniser(ceiling=0)
+    done = calibrate(axes(), LinearSpace(), blind, faces, labels, FINE)
     np.testing.assert_allclose(done.unit, 3.0, atol=1e-5)
     assert not done.provenance["calibration"]["A"]["add_reached"]
 

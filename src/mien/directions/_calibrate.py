@@ -5,7 +5,9 @@ need different lengths for the same visible change. Calibration measures it on
 decoded faces, so that an amount of 1 takes faces lacking an attribute, on
 average, to the probability that faces clearly having it show. Where the way
 there changes much else, it ends earlier: once the recogniser agrees for most
-faces.
+faces. And it never goes on once the face itself has changed too much to be the
+same person's: what recognisers saturate on, such as blond hair on dark, would
+go on for ever.
 """
 
 from __future__ import annotations
@@ -34,9 +36,10 @@ class CalibrationOptions:
     quantiles: tuple[float, float] = QUANTILES  # of absent faces -> low, of present ones -> high
     side: str = "both"  # adding and removing have units of their own, or one for both
     levels: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # see `levels_of`
-    clear: float = 0.93  # levels stay in [1 - clear, clear]; going on costs identity
-    most: float = 0.85  # share of faces for which the recogniser must agree, whatever it costs
+    clear: float = 0.97  # levels stay in [1 - clear, clear]; going on costs identity
+    most: float = 0.95  # share of faces for which the recogniser must agree, whatever drifts
     drift: float = 0.8  # change of the other attributes, in mean logits, worth a clearer face
+    face: float = 0.22  # root mean square change between eyes and mouth, faces in [-1, 1], at most
     furthest: float = 8.0  # longest length tried, in gaps between the sides' mean coordinates
     tolerance: float = 0.02  # probability at which a level counts as reached
     batch: int = 64  # faces decoded at once
@@ -45,7 +48,7 @@ class CalibrationOptions:
     def __post_init__(self) -> None:
         if self.side not in SIDES:
             raise UnknownName("side", self.side, SIDES)
-        for name in ("faces", "fewest", "furthest", "tolerance", "batch"):
+        for name in ("faces", "fewest", "face", "furthest", "tolerance", "batch"):
             if not getattr(self, name) > 0:
                 raise BadInput(f"{name} is {getattr(self, name)}, expected more than 0")
 
@@ -70,7 +73,8 @@ def calibrate(
     the other way round (`side`); levels are those of decoded faces, or options.levels
     measured on photos, kept within [1 - clear, clear]. A length that changes other
     attributes by more than options.drift is cut back, but not below the one at which
-    the recogniser agrees for options.most. What was reached is in
+    the recogniser agrees for options.most; one that changes the picture between eyes
+    and mouth by more than options.face is cut back to where it does not. What was reached is in
     provenance["calibration"]. Raises BadInput naming an attribute with too few
     faces, UnknownName for one the recogniser does not know.
     """
@@ -123,11 +127,16 @@ class _Eye:
 
     def all(self, latent: Latent) -> np.ndarray:
         """Probabilities [N, M]."""
-        parts = [
-            self.recogniser.probabilities(self.space.decode(latent[start : start + self.batch]))
-            for start in range(0, len(latent), self.batch)
+        return self.look(latent)[1]
+
+    def look(self, latent: Latent) -> tuple[np.ndarray, np.ndarray]:
+        """(faces [N, 3, S, S], probabilities [N, M])."""
+        batches = [
+            latent[start : start + self.batch] for start in range(0, len(latent), self.batch)
         ]
-        return np.concatenate(parts)
+        faces = [self.space.decode(batch) for batch in batches]
+        seen = [self.recogniser.probabilities(batch) for batch in faces]
+        return np.concatenate(faces), np.concatenate(seen)
 
     def column(self, name: str) -> int:
         """The column of one attribute."""
@@ -195,6 +204,8 @@ def _reach(
     if walk.read(found.length).drift > options.drift:
         enough = max(first("agreed", options.most).length, first("drift", options.drift).length)
         found = replace(found, length=min(enough, found.length))
+    if walk.read(found.length).face > options.face:
+        found = replace(found, length=first("face", options.face).length)
     return replace(found, level=sign * walk.read(found.length).towards)
 
 
@@ -205,6 +216,7 @@ class _Reading:
     towards: float  # mean probability, negated when the attribute is removed
     agreed: float  # share of faces that now have, or lack, the attribute
     drift: float  # mean absolute change of the other attributes' logits
+    face: float  # root mean square change of the picture between eyes and mouth
 
 
 class _Walk:
@@ -214,22 +226,28 @@ class _Walk:
         self.see, self.latent = see, latent
         self.name, self.vector, self.sign = along
         self.known: dict[float, _Reading] = {}
-        self.plain = _logits(see.all(latent))
+        self.faces, seen = see.look(latent)
+        self.plain = _logits(seen)
 
     def read(self, length: float) -> _Reading:
         """What the faces show after moving by `length`."""
         if length not in self.known:
             moved = self.latent.flat + self.sign * length * self.vector
-            seen = self.see.all(self.latent.with_values(moved))
-            self.known[length] = self._reading(seen)
+            self.known[length] = self._reading(*self.see.look(self.latent.with_values(moved)))
         return self.known[length]
 
-    def _reading(self, seen: np.ndarray) -> _Reading:
+    def _reading(self, faces: np.ndarray, seen: np.ndarray) -> _Reading:
         column = self.see.column(self.name)
         own = self.sign * seen[:, column]
         change = np.delete(np.abs(_logits(seen) - self.plain), column, axis=1)
         drift = float(change.mean()) if change.size else 0.0
-        return _Reading(float(own.mean()), float((own > self.sign * 0.5).mean()), drift)
+        import torch  # not before faces are decoded: most commands need no calibration
+
+        from mien.directions._inner import inner_change
+
+        picture = inner_change(torch.from_numpy(faces), torch.from_numpy(self.faces))
+        face = float(picture.sqrt().mean())
+        return _Reading(float(own.mean()), float((own > self.sign * 0.5).mean()), drift, face)
 
 
 def _logits(probabilities: np.ndarray) -> np.ndarray:

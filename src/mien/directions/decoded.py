@@ -22,7 +22,6 @@ tricks by which one picture is made to fool one network.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,6 +32,7 @@ from mien.directions import mean_difference
 from mien.directions._assemble import assemble, plain_options
 from mien.directions._contrast import contrasts
 from mien.directions._distribution import fit_distribution
+from mien.directions._inner import inner_change
 from mien.directions._linear import unit_columns
 from mien.directions.contract import Labelled
 from mien.errors import BadInput, UnknownName
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 WARM = 20  # steps until the rate reaches its value
 DUAL = 0.1  # how fast the weight of a change follows the share that is missing
 HEAVIEST = 10.0  # weight of a change at most, for attributes that no movement gives
-INNER, WIDTH, OUTER = (0.5, 0.62), 0.16, 0.1  # between eyes and mouth; deviation; cost elsewhere
+OUTER = 0.1  # cost of changes far from eyes and mouth, relative to those between them
 HUBER = 2.0  # logits beyond which a changed attribute costs linearly
 
 
@@ -141,8 +141,7 @@ class _Lesson:
         changed = weights * F.softplus(self.options.margin - sign * after[place])
         drift = F.huber_loss(after, before, reduction="none", delta=HUBER)
         drift = (drift.sum(1) - drift[place]) / max(after.shape[1] - 1, 1)
-        picture = F.avg_pool2d(faces - plain, 2).square()
-        picture = (picture * _inner(*picture.shape[2:])).mean((1, 2, 3))
+        picture = inner_change(faces, plain, OUTER)
         far = chosen.square().sum(1)
         kept = self.options.others * drift + self.options.pixels * picture
         return (changed + kept + self.options.spread * far).mean()
@@ -171,15 +170,6 @@ class _Lesson:
         sides = zip(which, signs, strict=True)
         rows = [self.random.choice(np.flatnonzero(table[:, m] == -s)) for m, s in sides]
         return which, signs.astype(np.float32), np.array(rows)
-
-
-@cache
-def _inner(height: int, width: int) -> torch.Tensor:
-    """Weights [H, W] of mean 1, highest where people are told apart and not by their hair."""
-    x = (torch.arange(width) + 0.5) / width - INNER[0]
-    y = (torch.arange(height) + 0.5) / height - INNER[1]
-    weights = OUTER + torch.exp(-(x**2 + y[:, None] ** 2) / (2 * WIDTH**2))
-    return weights / weights.mean()
 
 
 def _pace(step: int, steps: int) -> float:
