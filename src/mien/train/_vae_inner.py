@@ -49,7 +49,8 @@ def _principal(rows: torch.Tensor, count: int) -> torch.Tensor:
     _, vectors = torch.linalg.eigh(centred.t() @ centred)
     found = vectors.flip(1)[:, :count].t()
     largest = found.gather(1, found.abs().argmax(1, keepdim=True))
-    return (found * largest.sign()).float()
+    fixed: torch.Tensor = (found * largest.sign()).float()
+    return fixed
 
 
 def _ridge(inputs: torch.Tensor, outputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
