@@ -215,7 +215,7 @@ def _card(name: str, recipe: Recipe) -> dict[str, Any]:
         "architecture": "vae",
         "space": "z",
         "options": asdict(recipe.shape),
-        "latent": [recipe.shape.latent],
+        "latent": [recipe.shape.latent + recipe.shape.inner],
         "input": {"size": recipe.shape.size, "frame": "celeba", "range": [-1, 1]},
         "data": "CelebA train split (15,000 photos, mirrored at random)",
         "licence": "Apache-2.0 code; weights for non-commercial research (CelebA's terms)",
