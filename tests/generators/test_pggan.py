@@ -17,6 +17,7 @@ from mien.generators.pggan import Architecture, Critic, Discriminator, Generator
 from mien.published import _pggan
 from mien.runtime.precision import precision
 from mien.types import Latent
+from tests.generators.families import card_of, check_recorded, saved
 from tests.parity import fill
 
 ROOT = math.sqrt(2)
@@ -57,11 +58,7 @@ def test_originals(name, module):
     for lod in data.manifest["config"].get("lods", [1.0]):
         name = f"image_lod{lod}" if f"{module}.image_lod{lod}" in data.manifest["outputs"] else None
         seen[name or "image_lod"] = generator(z, lod)
-    recorded = [key for key in data.manifest["outputs"] if key.startswith(f"{module}.")]
-    assert recorded
-    for key in recorded:
-        worst, passes = data.check(key, seen[key.removeprefix(f"{module}.")].numpy())
-        assert passes, f"{key}: {worst}"
+    check_recorded(data, module, seen)
 
 
 @torch.no_grad()
@@ -259,23 +256,8 @@ def test_discriminator_learns():
     assert [grad is not None for grad in grads] == [True, True, False]  # 16 and 8 px are blended
 
 
-def card_of(generator):
-    shape = generator.shape
-    size = {"size": shape.size, "frame": "celeba", "range": [-1, 1]}
-    return {
-        "name": "small", "kind": "space", "architecture": "pggan", "options": asdict(shape),
-        "latent": [shape.latent], "input": size,
-    }  # fmt: skip
-
-
-def saved(generator, folder):
-    tensors = {key: value.numpy() for key, value in generator.state_dict().items()}
-    save_model(folder, tensors, card_of(generator))
-    return open_space(folder)
-
-
 def test_a_saved_generator_opens_to_the_same_faces(small, tmp_path):
-    space = saved(small, tmp_path / "small")
+    space = saved(small, "pggan", tmp_path / "small")
     latent = space.sample(3, seed=4)
     np.testing.assert_allclose(np.square(latent.values).mean(1), 1, rtol=1e-5)
     with torch.no_grad():
@@ -286,17 +268,17 @@ def test_a_saved_generator_opens_to_the_same_faces(small, tmp_path):
 
 
 def test_the_space_refuses_what_it_cannot_do(small, tmp_path):
-    space = saved(small, tmp_path / "small")
+    space = saved(small, "pggan", tmp_path / "small")
     with pytest.raises(BadInput, match="inverter"):
         space.encode(np.zeros((1, 3, 32, 32), np.float32))
     with pytest.raises(SpaceMismatch, match="encode or fit it again"):
         space.decode(Latent(np.zeros((1, 20), np.float32), "z", "other@00000000"))
     with pytest.raises(BadInput, match="conditional"):
-        saved(Generator(Architecture(16, 256, 16, 8, labels=2)), tmp_path / "labels")
-    save_model(tmp_path / "bad", {"lod": np.zeros(1, np.float32)}, card_of(small))
+        saved(Generator(Architecture(16, 256, 16, 8, labels=2)), "pggan", tmp_path / "labels")
+    save_model(tmp_path / "bad", {"lod": np.zeros(1, np.float32)}, card_of(small, "pggan"))
     with pytest.raises(BadModel, match="does not hold the network"):
         open_space(tmp_path / "bad")
-    odd = card_of(small)
+    odd = card_of(small, "pggan")
     odd["options"]["depth"] = 3
     save_model(tmp_path / "odd", {"lod": np.zeros(1, np.float32)}, odd)
     with pytest.raises(BadModel, match="unknown option depth"):

@@ -2,7 +2,6 @@
 
 import copy
 import math
-from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -24,6 +23,13 @@ from mien.generators.stylegan import (
 from mien.published import _stylegan
 from mien.runtime.precision import precision
 from mien.types import Latent
+from tests.generators.families import (
+    card_of,
+    check_opens_to_the_same_faces,
+    check_recorded,
+    check_truncation,
+    saved,
+)
 from tests.generators.test_pggan import discriminator_textbook, draw, scattered
 from tests.parity import fill
 
@@ -69,11 +75,7 @@ def test_originals(name, module):
     seen["image"] = generator(z, config["psi"], config["tl"], noise="stored")
     if name == "interfacegan":  # the file holds its truncation
         torch.testing.assert_close(generator.styles(z), truncated)
-    recorded = [key for key in data.manifest["outputs"] if key.startswith(f"{module}.")]
-    assert recorded
-    for key in recorded:
-        worst, passes = data.check(key, seen[key.removeprefix(f"{module}.")].numpy())
-        assert passes, f"{key}: {worst}"
+    check_recorded(data, module, seen)
 
 
 @torch.no_grad()
@@ -214,55 +216,29 @@ def test_discriminator_with_labels_takes_the_score_of_the_class():
         network(faces)
 
 
-def card_of(generator, **more):
-    shape = generator.shape
-    size = {"size": shape.size, "frame": "ffhq", "range": [-1, 1]}
-    return {
-        "name": "small", "kind": "space", "architecture": "stylegan", "options": asdict(shape),
-        "latent": [shape.styles, shape.latent], "input": size, **more,
-    }  # fmt: skip
-
-
-def saved(generator, folder, **more):
-    tensors = {key: value.numpy() for key, value in generator.state_dict().items()}
-    save_model(folder, tensors, card_of(generator, **more))
-    return open_space(folder)
-
-
 @torch.no_grad()
 def test_a_saved_generator_opens_to_the_same_faces(small, tmp_path):
-    space = saved(small, tmp_path / "small")
-    latent = space.sample(3, seed=4)
-    assert latent.values.shape == (3, *space.card["latent"])
-    z = np.random.default_rng(4).standard_normal((3, 12)).astype(np.float32)
-    want = small(torch.from_numpy(z), noise="stored").clamp(-1, 1)
-    np.testing.assert_allclose(space.decode(latent), want.numpy(), atol=1e-5)
+    space = check_opens_to_the_same_faces(small, "stylegan", 12, tmp_path / "small")
     assert [matrix.shape for matrix in space.style_weights()][-1] == (2 * 16, 20)
 
 
 def test_truncation_of_weights_card_and_call(small, tmp_path):
-    whole = saved(small, tmp_path / "a").sample(2, seed=1).values
-    average = small.average.numpy()
-    near = saved(small, tmp_path / "b", truncation=0.6).sample(2, seed=1, truncation=0.5).values
-    np.testing.assert_allclose(near, average + 0.3 * (whole - average), rtol=1e-4, atol=1e-5)
-    card = {"truncation": {"psi": 0.6, "layers": 2}}
-    rows = saved(small, tmp_path / "c", **card).sample(2, seed=1).values
-    np.testing.assert_allclose(rows[:, 2:], whole[:, 2:], rtol=1e-6)
-    np.testing.assert_allclose(rows[:, :2], (average + 0.6 * (whole - average))[:, :2], rtol=1e-4)
+    whole = check_truncation(small, "stylegan", tmp_path)
     small.truncation.fill_(0.25)
-    own = saved(small, tmp_path / "d").sample(2, seed=1).values
+    own = saved(small, "stylegan", tmp_path / "d").sample(2, seed=1).values
     small.truncation.fill_(1)
+    average = small.average.numpy()
     np.testing.assert_allclose(own, average + 0.25 * (whole - average), rtol=1e-4, atol=1e-5)
 
 
 def test_the_space_refuses_what_it_cannot_do(small, tmp_path):
-    space = saved(small, tmp_path / "small")
+    space = saved(small, "stylegan", tmp_path / "small")
     with pytest.raises(BadInput, match="inverter"):
         space.encode(np.zeros((1, 3, 32, 32), np.float32))
     with pytest.raises(SpaceMismatch, match="encode or fit it again"):
         space.decode(Latent(np.zeros((1, 8, 20), np.float32), "w+", "other@00000000"))
     with pytest.raises(BadInput, match="conditional"):
-        saved(Generator(Architecture(8, 128, 16, 12, 2, labels=2)), tmp_path / "labels")
-    save_model(tmp_path / "bad", {"average": np.zeros(20, np.float32)}, card_of(small))
+        saved(Generator(Architecture(8, 128, 16, 12, 2, labels=2)), "stylegan", tmp_path / "labels")
+    save_model(tmp_path / "bad", {"average": np.zeros(20, np.float32)}, card_of(small, "stylegan"))
     with pytest.raises(BadModel, match="does not hold the network"):
         open_space(tmp_path / "bad")

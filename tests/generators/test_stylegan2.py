@@ -1,7 +1,5 @@
 """StyleGAN2's networks against numbers recorded from the originals and against the equations."""
 
-from dataclasses import asdict
-
 import numpy as np
 import pytest
 import torch
@@ -14,6 +12,12 @@ from mien.generators.stylegan2 import Architecture, Discriminator, Generator, mi
 from mien.published import genforce, nvidia, rosinality
 from mien.runtime.precision import precision
 from mien.types import Latent
+from tests.generators.families import (
+    card_of,
+    check_opens_to_the_same_faces,
+    check_truncation,
+    saved,
+)
 from tests.parity import fill
 from tests.published.test_stylegan2_layouts import check_round_trip
 
@@ -142,64 +146,31 @@ def test_rosinality_discriminator():
     check(data, "g_nonsat", F.softplus(-fake).mean())
 
 
-def card_of(generator, **more):
-    shape = generator.shape
-    return {
-        "name": "small",
-        "kind": "space",
-        "architecture": "stylegan2",
-        "options": asdict(shape),
-        "latent": [shape.styles, shape.latent],
-        "input": {"size": shape.size, "frame": "celeba", "range": [-1, 1]},
-        **more,
-    }
-
-
-def saved(generator, folder, **more):
-    tensors = {key: value.numpy() for key, value in generator.state_dict().items()}
-    save_model(folder, tensors, card_of(generator, **more))
-    return open_space(folder)
-
-
 @torch.no_grad()
 def test_a_saved_generator_opens_to_the_same_faces(small, tmp_path):
-    space = saved(small, tmp_path / "small")
-    latent = space.sample(3, seed=4)
-    assert latent.values.shape == (3, *space.card["latent"])
-    z = np.random.default_rng(4).standard_normal((3, 24)).astype(np.float32)
-    want = small(torch.from_numpy(z), noise="stored").clamp(-1, 1)
-    np.testing.assert_allclose(space.decode(latent), want.numpy(), atol=1e-5)
-    again = open_space(tmp_path / "small").decode(latent)
-    np.testing.assert_array_equal(again, space.decode(latent))
+    check_opens_to_the_same_faces(small, "stylegan2", 24, tmp_path / "small")
 
 
 def test_truncation_of_card_and_call_multiply(small, tmp_path):
-    whole = saved(small, tmp_path / "a").sample(2, seed=1).values
-    average = small.average.numpy()
-    near = saved(small, tmp_path / "b", truncation=0.6).sample(2, seed=1, truncation=0.5).values
-    np.testing.assert_allclose(near, average + 0.3 * (whole - average), atol=1e-5)
-    card = {"truncation": {"psi": 0.6, "layers": 2}}
-    rows = saved(small, tmp_path / "c", **card).sample(2, seed=1).values
-    np.testing.assert_allclose(rows[:, 2:], whole[:, 2:], atol=1e-6)
-    np.testing.assert_allclose(rows[:, :2], (average + 0.6 * (whole - average))[:, :2], atol=1e-5)
+    check_truncation(small, "stylegan2", tmp_path)
 
 
 def test_the_space_refuses_what_it_cannot_do(small, tmp_path):
-    space = saved(small, tmp_path / "small")
+    space = saved(small, "stylegan2", tmp_path / "small")
     with pytest.raises(BadInput, match="inverter"):
         space.encode(np.zeros((1, 3, 16, 16), np.float32))
     with pytest.raises(SpaceMismatch, match="encode or fit it again"):
         space.decode(Latent(np.zeros((1, 6, 24), np.float32), "w+", "other@00000000"))
     conditional = Generator(Architecture(16, 24, 2, 256, 32, labels=2))
     with pytest.raises(BadInput, match="conditional"):
-        saved(conditional, tmp_path / "labels")
-    save_model(tmp_path / "bad", {"average": np.zeros(24, np.float32)}, card_of(small))
+        saved(conditional, "stylegan2", tmp_path / "labels")
+    save_model(tmp_path / "bad", {"average": np.zeros(24, np.float32)}, card_of(small, "stylegan2"))
     with pytest.raises(BadModel, match="does not hold the network"):
         open_space(tmp_path / "bad")
 
 
 def test_style_weights_lie_in_the_rows_that_they_read(small, tmp_path):
-    space = saved(small, tmp_path / "small")
+    space = saved(small, "stylegan2", tmp_path / "small")
     latent = space.sample(1, seed=0)
     weights = space.style_weights()
     assert [len(matrix) for matrix in weights] == [32, 32, 32, 32, 16, 16]
@@ -244,7 +215,7 @@ def test_bf16_stays_close(tmp_path):
     generator = Generator(Architecture(64, 32, 2, 2048, 64)).requires_grad_(False)
     for colour in generator.synthesis.colours:
         colour.conv.weight *= 0.2  # faces about [-1, 1]
-    space = saved(generator, tmp_path / "small")
+    space = saved(generator, "stylegan2", tmp_path / "small")
     latent = space.sample(2, seed=0)
     exact = space.decode(latent)
     assert 0.2 < exact.std() < 0.8

@@ -30,6 +30,8 @@ from mien.train.run import Run, batch_indices, generator
 
 Progress = Callable[[int, int, str], None]
 
+FORGOTTEN = 0.05  # weight of copying below which its time is better spent on competing
+
 __all__ = ["Recipe", "export", "fit", "train"]
 
 
@@ -71,7 +73,7 @@ def update(
     if criticised:
         loss, terms = _compete(state, photos, step, recipe, random)
         loss = compete * loss
-    if state.teacher is not None:
+    if state.teacher is not None and anchor > FORGOTTEN:
         copied = _copy(state, recipe.batch // 4 if compete else recipe.batch, random)
         terms["copy"] = copied.detach()
         loss = loss + anchor * copied
