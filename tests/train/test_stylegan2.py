@@ -15,7 +15,7 @@ from mien.train._adversaries import open_adversary
 from mien.train._stylegan2_state import Recipe, State, average, start
 from mien.train._stylegan2_watch import sample_faces, save_grid
 from mien.train.run import Run, generator
-from mien.train.stylegan2 import draw_styles, update
+from mien.train.stylegan2 import Batch, draw_styles, update
 
 SMALL = Recipe(
     shape=Architecture(size=8, latent=6, layers=2, base=64, most=8),
@@ -72,7 +72,7 @@ def test_a_resumed_run_repeats_the_uninterrupted_one(tmp_path, faces, kind):
 def test_both_networks_learn_and_only_theirs(faces):
     state = start(replace(SMALL, augmentation="none"))
     before = {key: value.clone() for key, value in tensors(state).items()}
-    terms = update(state, torch.from_numpy(stylegan2.to_unit(faces[:4])), 0, SMALL)
+    terms = update(state, Batch(torch.from_numpy(stylegan2.to_unit(faces[:4]))), 0, SMALL)
     assert {"critic", "adversary", "r1", "path"} <= set(terms)
     after = tensors(state)
     for part in ("generator.", "adversary."):
@@ -85,7 +85,7 @@ def test_frozen_features_stay_frozen():
     state = start(replace(SMALL, shape=shape, discriminator="projected", trunk="mobilenet_v2"))
     before = {key: value.clone() for key, value in state.adversary.state_dict().items()}
     recipe = replace(SMALL, shape=shape, discriminator="projected")
-    update(state, torch.rand(4, 3, 64, 64) * 2 - 1, 1, recipe)
+    update(state, Batch(torch.rand(4, 3, 64, 64) * 2 - 1), 1, recipe)
     after = state.adversary.state_dict()
     fixed = [key for key in before if "features" in key or "mixing" in key]
     assert fixed

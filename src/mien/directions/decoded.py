@@ -46,6 +46,7 @@ WARM = 20  # steps until the rate reaches its value
 DUAL = 0.1  # how fast the weight of a change follows the share that is missing
 HEAVIEST = 10.0  # weight of a change at most, for attributes that no movement gives
 OUTER = 0.1  # cost of changes far from eyes and mouth, relative to those between them
+REACH = 4  # px by which the recogniser's view is shifted at most
 HUBER = 2.0  # logits beyond which a changed attribute costs linearly
 
 
@@ -54,13 +55,13 @@ class Options:
     """Options of the learned movements."""
 
     recogniser: str = "recogniser"  # embedded name or model folder; never the judge of the edits
-    steps: int = 800
+    steps: int = 1200
     batch: int = 32  # movements tried a step
     rate: float = 0.06  # of Adam, in standard deviations of the latents
     wanted: float = 0.93  # share of moved faces that the recogniser should agree with
     margin: float = 2.0  # logit up to which a moved face is pushed; 2 is a probability of 0.88
     others: float = 1.0  # weight of the other attributes' change
-    pixels: float = 20.0  # weight of the mean squared change of the picture, faces in [-1, 1]
+    pixels: float = 30.0  # weight of the mean squared change of the picture, faces in [-1, 1]
     spread: float = 0.02  # weight of the squared Mahalanobis length
     start: float = 3.0  # Mahalanobis length of the mean difference that learning starts from
     fewest: int = 10  # faces needed on either side of an attribute
@@ -154,13 +155,18 @@ class _Lesson:
         return np.asarray(self.weights[sides, which], np.float32)
 
     def _see(self, latents: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """(faces, their logits); the mirror image is shown as often as the face itself."""
+        """(faces, their logits); shown mirrored or not and a little shifted, as `_draw` drew."""
         faces = self.data.source.render(latents).float()
-        return faces, self.recogniser.score(faces.flip(3) if self.mirrored else faces)
+        shown = faces.flip(3) if self.mirrored else faces
+        room = F.pad(shown, [REACH] * 4, mode="replicate")
+        down, right = self.shift
+        height, width = shown.shape[2:]
+        return faces, self.recogniser.score(room[:, :, down : down + height, right : right + width])
 
     def _draw(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(attributes, signs float32, rows of faces that lack or have them), one a movement."""
         self.mirrored = bool(self.random.random() < 0.5)
+        self.shift = self.random.integers(0, 2 * REACH + 1, 2).tolist()
         table = self.data.attributes.table
         while len(self.queue) < self.options.batch:  # every attribute in turn
             self.queue.extend(self.random.permutation(table.shape[1]).tolist())

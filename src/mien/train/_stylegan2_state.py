@@ -8,9 +8,7 @@ from typing import Any
 
 import torch
 
-from mien.checkpoint import find_model
 from mien.generators.stylegan2 import Architecture, Generator
-from mien.generators.vae import open_space
 from mien.train._adversaries import Adversary, open_adversary
 from mien.train.adversarial import PathLength
 from mien.train.diff_augment import Adaptive
@@ -28,10 +26,11 @@ class Recipe:
     critic_base: int = 1024  # channels of the own one at resolution r: critic_base / r
     trunk: str = "efficientnet_lite0"  # of the projected one; MobileNetV2 does the measuring
     images: int = 3_000_000  # photos shown, repeats counted
-    teach: int = 0  # photos during which it copies what vae-128 draws (teacher.py)
-    anchor: float = 1.0  # weight of copying, beside the adversarial loss of about 1
-    anchor_half: int = 30_000  # photos, after `teach`, in which that weight halves
-    feature: float = 0.06  # weight of deep features in copying
+    teach: int = 0  # photos during which it only draws photos of vae-128's latents (teacher.py)
+    copies: float = 0.5  # share of a batch that it draws so afterwards
+    pull: float = 1.0  # the discriminator's gradient at those, over that of drawing them
+    ramp: int = 20_000  # photos, after `teach`, in which that ratio grows from 0
+    feature: float = 0.1  # weight of deep features in drawing photos
     batch: int = 32
     rate: float = 2.5e-3  # Adam's for the generator, constant
     critic_rate: float = 2.5e-3  # Adam's for the discriminator, constant
@@ -50,19 +49,6 @@ class Recipe:
     watch_every: int = 60_000  # photos between sample grids and distances
     watched: int = 2_000  # samples a distance is measured on
     measured: int = 5_000  # samples of the card's distance
-
-    def competing(self, images: int) -> tuple[bool, float, float]:
-        """Whether the discriminator learns, and the weights of competing and of copying.
-
-        images: photos shown so far. The discriminator starts a little before
-        the generator has to please it.
-        """
-        if not self.teach:
-            return True, 1.0, 0.0
-        alone = images < self.teach
-        after = max(images - self.teach, 0)
-        anchor = self.anchor * 0.5 ** (after / self.anchor_half)
-        return images >= 0.85 * self.teach, 0.0 if alone else 1.0, anchor
 
 
 @dataclass
@@ -108,13 +94,8 @@ def start(recipe: Recipe) -> State:
         torch.optim.Adam(network.parameters(), recipe.rate, betas=(0.0, 0.99), fused=True),
         torch.optim.Adam(adversary.learning(), recipe.critic_rate, betas=(0.0, 0.99), fused=True),
         PathLength(torch.zeros(())), Adaptive(), fast,
-        _teacher(recipe) if recipe.teach else None,
+        Teacher(recipe.trunk, recipe.feature) if recipe.teach else None,
     )  # fmt: skip
-
-
-def _teacher(recipe: Recipe) -> Teacher:
-    space, shape = open_space(find_model("vae-128")), recipe.shape
-    return Teacher(space, shape.mapping[0], shape.size, recipe.trunk, recipe.feature)
 
 
 def average(state: State, recipe: Recipe, done: int) -> None:

@@ -10,33 +10,49 @@ normalisation statistics in fp32.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from mien.checkpoint import find_model
 from mien.faces.cache import cached_crops, to_unit
 from mien.faces.celeba import read_celeba
 from mien.generators.stylegan2 import Generator, mix
+from mien.generators.vae import open_space
 from mien.train import augment
 from mien.train._stylegan2_export import export
 from mien.train._stylegan2_state import Recipe, State, average, start
 from mien.train._stylegan2_watch import Watch, watch
 from mien.train.diff_augment import diff_augment
 from mien.train.run import Run, batch_indices, generator
+from mien.train.teacher import encoded, numbers
 
 Progress = Callable[[int, int, str], None]
-
-FORGOTTEN = 0.05  # weight of copying below which its time is better spent on competing
+Terms = dict[str, torch.Tensor | float]
 
 __all__ = ["Recipe", "export", "fit", "train"]
 
 
-def fit(faces: np.ndarray, run: Run, recipe: Recipe, progress: Progress, seen: Watch) -> State:
-    """Train on uint8 faces [N, S, S, 3] until `recipe.images`; resumes the run's checkpoint."""
+@dataclass(frozen=True)
+class Batch:
+    """Photos [N, 3, S, S] in [-1, 1], and the numbers [N, D] to draw them from, where taught."""
+
+    photos: torch.Tensor
+    numbers: torch.Tensor | None = None
+
+
+def fit(
+    faces: np.ndarray, run: Run, recipe: Recipe, progress: Progress, seen: Watch,
+    numbers: torch.Tensor | None = None,
+) -> State:  # fmt: skip
+    """Train on uint8 faces [N, S, S, 3] until `recipe.images`; resumes the run's checkpoint.
+
+    numbers: float32 [N, D] for a recipe that teaches, what to draw each photo from.
+    """
     state = start(recipe)
     saved = run.resume()
     if saved is not None:
@@ -44,7 +60,9 @@ def fit(faces: np.ndarray, run: Run, recipe: Recipe, progress: Progress, seen: W
     steps = -(-recipe.images // recipe.batch)
     for step in range(saved["step"] if saved else 0, steps):
         rows = batch_indices(len(faces), recipe.batch, step, recipe.seed)
-        terms = update(state, torch.from_numpy(to_unit(faces[rows])), step, recipe)
+        photos = torch.from_numpy(to_unit(faces[rows]))
+        batch = Batch(photos, None if numbers is None else numbers[torch.from_numpy(rows)])
+        terms = update(state, batch, step, recipe)
         done, last = (step + 1) * recipe.batch, step + 1 == steps
         if (step + 1) % 20 == 0 or last:
             run.log(step + 1, {key: float(value) for key, value in terms.items()})
@@ -57,61 +75,83 @@ def fit(faces: np.ndarray, run: Run, recipe: Recipe, progress: Progress, seen: W
     return state
 
 
-def update(
-    state: State, photos: torch.Tensor, step: int, recipe: Recipe
-) -> dict[str, torch.Tensor | float]:
-    """One step of discriminator, generator and average; photos [N, 3, S, S] in [-1, 1].
+def update(state: State, batch: Batch, step: int, recipe: Recipe) -> Terms:
+    """One step of discriminator, generator and average.
 
     Both learn from the same samples, so that these are drawn and their
     features computed once. Returns "critic", "adversary" and "copy" where the
     recipe has them, and the regularisers where they are due.
     """
     random = generator(recipe.seed, step)
-    criticised, compete, anchor = recipe.competing(step * recipe.batch)
-    terms: dict[str, torch.Tensor | float] = {}
-    loss = torch.zeros(())
-    if criticised:
-        loss, terms = _compete(state, photos, step, recipe, random)
-        loss = compete * loss
-    if state.teacher is not None and anchor > FORGOTTEN:
-        copied = _copy(state, recipe.batch // 4 if compete else recipe.batch, random)
-        terms["copy"] = copied.detach()
-        loss = loss + anchor * copied
+    if step * recipe.batch < recipe.teach:
+        loss, terms = _copy(state, batch, random)
+    else:
+        loss, terms = _compete(state, batch, step, recipe, random)
     _step(state.optimiser, loss)
     average(state, recipe, (step + 1) * recipe.batch)
     return terms
 
 
-def _copy(state: State, count: int, random: torch.Generator) -> torch.Tensor:
-    """How far the generator is from the teacher on `count` faces; few of them once it competes."""
+def _copy(state: State, batch: Batch, random: torch.Generator) -> tuple[torch.Tensor, Terms]:
+    """How far the generator is from the photos when it draws from their numbers."""
     assert state.teacher is not None
+    assert batch.numbers is not None
     network = state.generator
-    with torch.autocast(network.average.device.type, torch.bfloat16):
-        lesson = state.teacher.lesson(max(count, 1), random)
-        styles = network.spread(network.mapping(lesson.z))
+    with torch.autocast(batch.photos.device.type, torch.bfloat16):
+        styles = network.spread(network.mapping(batch.numbers))
         samples = state.fast(styles, _noise(network, len(styles), random)).float()
-        return state.teacher.loss(samples, lesson.faces)
+        loss = state.teacher.loss(samples, batch.photos)
+    return loss, {"copy": loss.detach()}
 
 
 def _compete(
-    state: State, photos: torch.Tensor, step: int, recipe: Recipe, random: torch.Generator
-) -> tuple[torch.Tensor, dict[str, torch.Tensor | float]]:
+    state: State, batch: Batch, step: int, recipe: Recipe, random: torch.Generator
+) -> tuple[torch.Tensor, Terms]:
     """A step of the discriminator; the generator's loss and the terms to log."""
-    share = _share(state, recipe)
+    photos, share = batch.photos, _share(state, recipe)
+    copies = 0 if batch.numbers is None else round(recipe.copies * len(photos))
+    drawn = torch.randperm(len(photos), generator=random)[:copies]
     real = diff_augment(augment.flip(photos, random), random, share)
     with torch.autocast(photos.device.type, torch.bfloat16):
-        styles = draw_styles(state.generator, len(photos), recipe.mixing, random)
+        styles = draw_styles(state.generator, len(photos) - copies, recipe.mixing, random)
+        if batch.numbers is not None:
+            known = state.generator.mapping(batch.numbers[drawn])
+            styles = torch.cat([state.generator.spread(known), styles])
         samples = state.fast(styles, _noise(state.generator, len(photos), random))
         samples = samples.float()
         seen = diff_augment(samples.clamp(-1, 1), random, share)  # as `decode` will clip them
         fake = state.adversary.project(seen)
         with torch.no_grad():
             shown = state.adversary.project(real)
-    terms: dict[str, torch.Tensor | float] = {"share": share}
+    terms: Terms = {"share": share}
     terms |= _teach_critic(state, (shown, fake), real, step, recipe)
-    beyond = (samples.abs() - 1).relu().square().mean()
-    loss, more = _please(state, (fake, beyond), random, step, recipe)
-    return loss, terms | more
+    loss, more = _please(state, samples, fake, recipe)
+    if copies:
+        pull = recipe.pull * min(1.0, (step * recipe.batch - recipe.teach) / recipe.ramp)
+        loss, copied = _weigh(state, (loss, samples), photos[drawn], pull)
+        more["copy"] = copied
+    penalty, path = _path_penalty(state, random, step, recipe)
+    return loss + penalty, terms | more | path
+
+
+def _weigh(
+    state: State, pleasing: tuple[torch.Tensor, torch.Tensor], photos: torch.Tensor, pull: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """A loss whose gradient at the samples is drawing the photos plus `pull` times pleasing.
+
+    The first samples are to be the photos, the others only have to please; the
+    scale between the two gradients is that of the first. Returns the mark of
+    the drawings too.
+    """
+    assert state.teacher is not None
+    loss, samples = pleasing
+    with torch.autocast(photos.device.type, torch.bfloat16):
+        copied = state.teacher.loss(samples[: len(photos)], photos)
+    (draw,) = torch.autograd.grad(copied, samples)
+    (please,) = torch.autograd.grad(loss, samples)
+    norms = [gradient[: len(photos)].norm() for gradient in (draw, please)]
+    scale = pull * norms[0] / norms[1].clamp(min=1e-12)
+    return (samples * (draw + scale * please)).sum(), copied.detach()
 
 
 def _teach_critic(
@@ -137,28 +177,28 @@ def _teach_critic(
 
 
 def _please(
-    state: State, judged: tuple[list[torch.Tensor], torch.Tensor], random: torch.Generator,
-    step: int, recipe: Recipe,
-) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:  # fmt: skip
-    fake, beyond = judged
+    state: State, samples: torch.Tensor, fake: list[torch.Tensor], recipe: Recipe
+) -> tuple[torch.Tensor, Terms]:
     state.adversary.teach(False)
-    with torch.autocast(fake[0].device.type, torch.bfloat16):
+    with torch.autocast(samples.device.type, torch.bfloat16):
         loss = state.adversary.generator_loss(state.adversary.logits(fake, photos=False))
-    terms = {"adversary": loss.detach(), "beyond": beyond.detach()}
-    loss = loss + recipe.beyond * beyond
-    if recipe.path and step % recipe.path_every == 0:
-        penalty = _path_penalty(state, random, recipe)
-        loss = loss + recipe.path * recipe.path_every * penalty
-        terms |= {"path": penalty.detach(), "length": state.path.mean.clone()}
-    return loss, terms
+    beyond = (samples.abs() - 1).relu().square().mean()
+    terms: Terms = {"adversary": loss.detach(), "beyond": beyond.detach()}
+    return loss + recipe.beyond * beyond, terms
 
 
-def _path_penalty(state: State, random: torch.Generator, recipe: Recipe) -> torch.Tensor:
-    """On half a batch, as published, in fp32."""
+def _path_penalty(
+    state: State, random: torch.Generator, step: int, recipe: Recipe
+) -> tuple[torch.Tensor, Terms]:
+    """On half a batch, as published, in fp32; 0 where it is not due."""
+    if not recipe.path or step % recipe.path_every:
+        return torch.zeros(()), {}
     count = max(recipe.batch // 2, 1)
     styles = draw_styles(state.generator, count, recipe.mixing, random)
     samples = state.generator.synthesis(styles, _noise(state.generator, count, random))
-    return state.path(samples, styles, torch.randn(samples.shape, generator=random))
+    penalty = state.path(samples, styles, torch.randn(samples.shape, generator=random))
+    terms: Terms = {"path": penalty.detach(), "length": state.path.mean.clone()}
+    return recipe.path * recipe.path_every * penalty, terms
 
 
 def draw_styles(
@@ -186,8 +226,14 @@ def train(
     """
     paths = read_celeba(root, "train").paths
     seen = watch(paths, folder / "samples", recipe.watched)
-    fit(cached_crops(paths, recipe.shape.size), Run(folder), recipe, progress, seen)
+    known = _numbers(paths, recipe) if recipe.teach else None
+    fit(cached_crops(paths, recipe.shape.size), Run(folder), recipe, progress, seen, known)
     return export(root, folder, name, recipe, progress)
+
+
+def _numbers(paths: Sequence[Path], recipe: Recipe) -> torch.Tensor:
+    space = open_space(find_model("vae-128"))
+    return numbers(encoded(paths, space), space, recipe.shape.mapping[0])
 
 
 def _share(state: State, recipe: Recipe) -> float:
