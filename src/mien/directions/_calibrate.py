@@ -39,8 +39,8 @@ class CalibrationOptions:
     clear: float = 0.97  # levels stay in [1 - clear, clear]; going on costs identity
     most: float = 0.95  # share of faces for which the recogniser must agree, whatever drifts
     drift: float = 0.8  # change of the other attributes, in mean logits, worth a clearer face
-    face: float = 0.22  # root mean square change between eyes and mouth, faces in [-1, 1], at most
-    furthest: float = 8.0  # longest length tried, in gaps between the sides' mean coordinates
+    face: float = 0.185  # root mean square change between eyes and mouth, faces in [-1, 1], at most
+    furthest: float = 16.0  # longest length tried, in gaps between the sides' mean coordinates
     tolerance: float = 0.02  # probability at which a level counts as reached
     batch: int = 64  # faces decoded at once
     seed: int = 0  # of the choice of faces

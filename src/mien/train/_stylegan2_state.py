@@ -14,6 +14,8 @@ from mien.train.adversarial import PathLength
 from mien.train.diff_augment import Adaptive
 from mien.train.teacher import Teacher
 
+LEARNING = ("generator", "averaged", "adversary", "optimiser", "critic_optimiser", "tutor")
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -27,6 +29,7 @@ class Recipe:
     trunk: str = "efficientnet_lite0"  # of the projected one; MobileNetV2 does the measuring
     images: int = 3_000_000  # photos shown, repeats counted
     teach: int = 0  # photos during which it only draws photos of vae-128's latents (teacher.py)
+    teach_rate: float = 0.01  # Adam's meanwhile, the mapping's learning as fast as all others
     copies: float = 0.5  # share of a batch that it draws so afterwards
     pull: float = 1.0  # the discriminator's gradient at those, over that of drawing them
     ramp: int = 20_000  # photos, after `teach`, in which that ratio grows from 0
@@ -65,16 +68,16 @@ class State:
     fast: Callable[..., torch.Tensor]  # the synthesis, compiled or not
 
     teacher: Teacher | None  # None where the recipe does not teach
+    tutor: torch.optim.Optimizer  # while it only teaches
 
     def parts(self) -> dict[str, Any]:
         """State dicts and numbers by name."""
-        learning = ("generator", "averaged", "adversary", "optimiser", "critic_optimiser")
-        saved = {name: getattr(self, name).state_dict() for name in learning}
+        saved = {name: getattr(self, name).state_dict() for name in LEARNING}
         return saved | {"path": self.path.mean, "share": self.adaptive.share}
 
     def load(self, saved: dict[str, Any]) -> None:
         """Restore what `parts` gave."""
-        for name in ("generator", "averaged", "adversary", "optimiser", "critic_optimiser"):
+        for name in LEARNING:
             getattr(self, name).load_state_dict(saved[name])
         self.path.mean, self.adaptive.share = saved["path"], saved["share"]
 
@@ -94,8 +97,18 @@ def start(recipe: Recipe) -> State:
         torch.optim.Adam(network.parameters(), recipe.rate, betas=(0.0, 0.99), fused=True),
         torch.optim.Adam(adversary.learning(), recipe.critic_rate, betas=(0.0, 0.99), fused=True),
         PathLength(torch.zeros(())), Adaptive(), fast,
-        Teacher(recipe.trunk, recipe.feature) if recipe.teach else None,
+        Teacher(recipe.trunk, recipe.feature) if recipe.teach else None, _tutor(network, recipe),
     )  # fmt: skip
+
+
+def _tutor(network: Generator, recipe: Recipe) -> torch.optim.Optimizer:
+    """Adam without the mapping's slower rate, which is for styles that nobody prescribes."""
+    mapping, rest = network.mapping.parameters(), network.synthesis.parameters()
+    groups: list[dict[str, Any]] = [
+        {"params": mapping, "lr": recipe.teach_rate / recipe.shape.rate},
+        {"params": rest},
+    ]
+    return torch.optim.Adam(groups, recipe.teach_rate, betas=(0.9, 0.99), fused=True)
 
 
 def average(state: State, recipe: Recipe, done: int) -> None:

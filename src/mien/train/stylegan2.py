@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from mien.checkpoint import find_model
 from mien.faces.cache import cached_crops, to_unit
@@ -85,22 +86,22 @@ def update(state: State, batch: Batch, step: int, recipe: Recipe) -> Terms:
     random = generator(recipe.seed, step)
     if step * recipe.batch < recipe.teach:
         loss, terms = _copy(state, batch, random)
+        _step(state.tutor, loss)
     else:
         loss, terms = _compete(state, batch, step, recipe, random)
-    _step(state.optimiser, loss)
+        _step(state.optimiser, loss)
     average(state, recipe, (step + 1) * recipe.batch)
     return terms
 
 
 def _copy(state: State, batch: Batch, random: torch.Generator) -> tuple[torch.Tensor, Terms]:
-    """How far the generator is from the photos when it draws from their numbers."""
-    assert state.teacher is not None
+    """The mean squared error of photos drawn from their numbers: their looks come later."""
     assert batch.numbers is not None
     network = state.generator
     with torch.autocast(batch.photos.device.type, torch.bfloat16):
         styles = network.spread(network.mapping(batch.numbers))
         samples = state.fast(styles, _noise(network, len(styles), random)).float()
-        loss = state.teacher.loss(samples, batch.photos)
+    loss = F.mse_loss(samples, batch.photos)
     return loss, {"copy": loss.detach()}
 
 
