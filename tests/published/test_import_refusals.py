@@ -100,6 +100,10 @@ FILES = {
         lambda: faces(**{"convs.1.conv.weight": np.zeros((1, 2, 3))}),
         "convs.1.conv.weight of this StyleGAN2 generator has shape [1, 2, 3]",
     ),
+    "NaN": (
+        lambda: faces(**{"to_rgb1.bias": np.full((1, 3, 1, 1), np.nan)}),
+        "holds NaN or infinite numbers in ",
+    ),
     "no width": (lambda: faces(**{"conv1.activate.bias": np.zeros(0)}), "[0], which is empty"),
     "ten gigabytes in a torch file": (
         lambda: zipped(STORAGE.replace(b"K\x04", b"\x8a\x05" + struct.pack("<q", TEN_GB)[:5])

@@ -50,6 +50,7 @@ def import_model(
         raise UnknownName("frame", frame, FRAMES)
     published = read(path, skip=ENCODER)
     converted = convert(published, path)
+    _check_finite(converted.tensors, path)
     digest = digest_of(path)
     entry = entry_of(digest)
     card = {
@@ -63,6 +64,16 @@ def import_model(
     with _whole(folder):
         save_model(folder, converted.tensors, card)
     return card
+
+
+def _check_finite(tensors: dict[str, np.ndarray], path: Path) -> None:
+    """Raise BadModel naming a tensor that holds NaN or infinity."""
+    for key, values in tensors.items():
+        if not np.isfinite(values).all():
+            raise BadModel(
+                f"{path} holds NaN or infinite numbers in {key}; its training diverged or the file "
+                "is damaged, get another copy"
+            )
 
 
 @contextmanager
