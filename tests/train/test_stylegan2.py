@@ -37,8 +37,11 @@ def fit(faces, folder, recipe=SMALL, stop_after=None):
         if step == stop_after:
             raise KeyboardInterrupt
 
-    run = Run(folder, tensorboard=False)
-    return stylegan2.fit(faces, run, recipe, progress, lambda network, images: float(images))
+    run, numbers = Run(folder, tensorboard=False), None
+    if recipe.teach:
+        numbers = torch.randn(len(faces), recipe.shape.latent, generator=generator(1, 1))
+    watched = lambda network, images: float(images)  # noqa: E731
+    return stylegan2.fit(faces, run, recipe, progress, watched, numbers)
 
 
 def tensors(state: State):
@@ -46,9 +49,9 @@ def tensors(state: State):
     return {f"{part}.{key}": value for part, found in named.items() for key, value in found.items()}
 
 
-@pytest.mark.parametrize("kind", ["own", "projected"])
-def test_a_resumed_run_repeats_the_uninterrupted_one(tmp_path, faces, kind):
-    recipe = replace(SMALL, discriminator=kind)
+@pytest.mark.parametrize(("kind", "teach"), [("own", 0), ("projected", 0), ("own", 8), ("own", 20)])
+def test_a_resumed_run_repeats_the_uninterrupted_one(tmp_path, faces, kind, teach):
+    recipe = replace(SMALL, discriminator=kind, teach=teach, feature=0.0, ramp=8)
     if kind == "projected":  # four scales need 64 px
         shape = replace(SMALL.shape, size=64)
         recipe = replace(recipe, shape=shape, trunk="mobilenet_v2", images=20, path=0.0)
