@@ -1,0 +1,1 @@
+"""Faces to latents of generators that cannot read photos by themselves; one file a method."""

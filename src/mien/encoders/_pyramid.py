@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from mien.encoders._ir_se import Trunk, TrunkShape
 from mien.encoders._styles import GradualStyle
-from mien.recognise import ir_se
 
 MIDDLE, FINE = 3, 7  # the first style that reads the finer map
 
@@ -26,7 +26,7 @@ class Architecture:
     size: int = 256  # px of the faces it reads
     styles: int = 18  # of the generator: 2 log2(its size) - 2
     latent: int = 512
-    trunk: ir_se.Architecture = field(default_factory=ir_se.Architecture)
+    trunk: TrunkShape = field(default_factory=TrunkShape)
 
     @property
     def sides(self) -> list[int]:
@@ -38,7 +38,7 @@ class Architecture:
         ]
 
 
-class Pyramid(ir_se.Trunk):
+class Pyramid(Trunk):
     """Faces to the maps that styles are read from, and the blocks that read them."""
 
     def __init__(self, shape: Architecture) -> None:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from mien.encoders._ir_se import Trunk
 from mien.encoders._pyramid import Architecture, Pyramid
 from mien.generators.layers.equalised import Linear
-from mien.recognise import ir_se
 
 POOLED = 7  # side that the last map is averaged to before `IntoRows` reads it
 
@@ -28,7 +28,7 @@ class Encoder(Pyramid):
         return torch.stack([self.read(style, maps) for style in range(len(self.styles))], 1)
 
 
-class IntoW(ir_se.Trunk):
+class IntoW(Trunk):
     """BackboneEncoderUsingLastLayerIntoW: one style from the mean of the last map."""
 
     def __init__(self, shape: Architecture) -> None:
@@ -41,7 +41,7 @@ class IntoW(ir_se.Trunk):
         return style
 
 
-class IntoRows(ir_se.Trunk):
+class IntoRows(Trunk):
     """BackboneEncoderUsingLastLayerIntoWPlus: all styles from the last map at 7x7."""
 
     def __init__(self, shape: Architecture) -> None:

@@ -11,18 +11,18 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mien.recognise import ir_se
+from mien.encoders._ir_se import Trunk, TrunkShape
 
 SIZE = 112  # px the network reads
 WIDTH = 512  # of an embedding
 ROWS, COLUMNS = (35, 223), (32, 220)  # of the face in an FFHQ frame of 256 px
 
 
-class ArcFace(ir_se.Trunk):
+class ArcFace(Trunk):
     """Faces to embeddings; state-dict keys as published."""
 
-    def __init__(self, shape: ir_se.Architecture | None = None) -> None:
-        shape = shape or ir_se.Architecture()
+    def __init__(self, shape: TrunkShape | None = None) -> None:
+        shape = shape or TrunkShape()
         super().__init__(shape)
         last, side = shape.widths[-1], SIZE // 16
         self.output_layer = nn.Sequential(
@@ -35,7 +35,8 @@ class ArcFace(ir_se.Trunk):
 
     def forward(self, faces: torch.Tensor) -> torch.Tensor:
         """[N, 3, 112, 112] in [-1, 1] -> embeddings [N, 512] of unit length."""
-        return F.normalize(self.output_layer(self.features(faces)[-1]))
+        embedded: torch.Tensor = F.normalize(self.output_layer(self.features(faces)[-1]))
+        return embedded
 
 
 def face_of(pictures: torch.Tensor) -> torch.Tensor:

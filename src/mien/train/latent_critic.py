@@ -74,9 +74,10 @@ def seem_own(critic: LatentCritic, codes: torch.Tensor) -> torch.Tensor:
 
 def deltas(codes: torch.Tensor) -> torch.Tensor:
     """Mean distances [L - 1] of every later row of codes [N, L, D] from the first."""
-    return (codes[:, 1:] - codes[:, :1]).norm(dim=2).mean(0)
+    return torch.linalg.vector_norm(codes[:, 1:] - codes[:, :1], dim=2).mean(0)
 
 
 def far_from(codes: torch.Tensor, average: torch.Tensor | None = None) -> torch.Tensor:
     """Mean norm of codes [N, L, D], minus the generator's average where it is given (pSp)."""
-    return (codes if average is None else codes - average).flatten(1).norm(dim=1).mean()
+    apart = codes if average is None else codes - average
+    return torch.linalg.vector_norm(apart.flatten(1), dim=1).mean()

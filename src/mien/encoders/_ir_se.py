@@ -14,7 +14,7 @@ from torch import nn
 
 
 @dataclass(frozen=True)
-class Architecture:
+class TrunkShape:
     """Channels of the stem and of the four stages, and units a stage; IR-SE50 by default."""
 
     widths: tuple[int, int, int, int, int] = (64, 64, 128, 256, 512)
@@ -71,7 +71,7 @@ class Unit(nn.Module):
 class Trunk(nn.Module):
     """Faces to feature maps after the second, third and fourth stage."""
 
-    def __init__(self, shape: Architecture) -> None:
+    def __init__(self, shape: TrunkShape) -> None:
         super().__init__()
         stem, *widths = shape.widths
         self.input_layer = nn.Sequential(
