@@ -49,4 +49,5 @@ def identity_loss(network: ArcFace, drawn: torch.Tensor, photos: torch.Tensor) -
     """1 - the mean cosine of embeddings of [N, 3, 256, 256] drawn faces and their photos."""
     with torch.no_grad():
         wanted = network(face_of(photos))
-    return 1 - (network(face_of(drawn)) * wanted).sum(1).mean()
+    cosines: torch.Tensor = (network(face_of(drawn)) * wanted).sum(1)
+    return 1 - cosines.mean()

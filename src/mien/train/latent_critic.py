@@ -74,10 +74,12 @@ def seem_own(critic: LatentCritic, codes: torch.Tensor) -> torch.Tensor:
 
 def deltas(codes: torch.Tensor) -> torch.Tensor:
     """Mean distances [L - 1] of every later row of codes [N, L, D] from the first."""
-    return torch.linalg.vector_norm(codes[:, 1:] - codes[:, :1], dim=2).mean(0)
+    lengths: torch.Tensor = torch.linalg.vector_norm(codes[:, 1:] - codes[:, :1], dim=2)
+    return lengths.mean(0)
 
 
 def far_from(codes: torch.Tensor, average: torch.Tensor | None = None) -> torch.Tensor:
     """Mean norm of codes [N, L, D], minus the generator's average where it is given (pSp)."""
     apart = codes if average is None else codes - average
-    return torch.linalg.vector_norm(apart.flatten(1), dim=1).mean()
+    lengths: torch.Tensor = torch.linalg.vector_norm(apart.flatten(1), dim=1)
+    return lengths.mean()
