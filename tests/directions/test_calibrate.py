@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mien.directions import CalibrationOptions, calibrate, levels_of
+from mien.directions._calibrate import _recognisable
 from mien.directions._reach import first_reaching
 from mien.errors import BadInput, SpaceMismatch, UnknownName
 from mien.types import Attributes, Latent
@@ -53,7 +54,7 @@ def axes():
     return directions(np.eye(SIZE)[:, :2], unit=99.0)
 
 
-FINE = CalibrationOptions(tolerance=1e-4, clear=1.0, most=0.85, face=99.0)
+FINE = CalibrationOptions(tolerance=1e-4, clear=1.0, most=0.85)
 
 
 def test_the_unit_is_the_length_between_the_two_levels():
@@ -109,13 +110,39 @@ def test_a_way_that_changes_others_ends_earlier(drift, want):
     np.testing.assert_allclose(done.unit, want, rtol=0.03)
 
 
-def test_a_way_that_changes_the_face_ends_before_it_is_another():
+def by_the_first_pixel(faces):
+    """An embedding in which a face turns by one radian a unit of its first axis."""
+    angle = faces.reshape(len(faces), -1)[:, 0].astype(np.float64)
+    return np.stack([np.cos(angle), np.sin(angle)], axis=1)
+
+
+@pytest.mark.parametrize(("same", "want"), [(np.cos(0.7), 0.7), (np.cos(1.8), 1.8), (-1.0, 3.0)])
+def test_a_way_to_another_person_ends_before(same, want):
     faces, labels = two_sided()
-    options = replace(FINE, face=0.3)
+    options = replace(FINE, embed=by_the_first_pixel, same=float(same))
     done = calibrate(axes(), LinearSpace(), LogisticRecogniser(), faces, labels, options)
-    # a step along one axis changes one of 4 pixels of one of 3 channels
-    np.testing.assert_allclose(done.unit, 0.3 * 4 * np.sqrt(3), atol=0.01)
-    assert not done.provenance["calibration"]["A"]["add_to"] > 0.9
+    # every face moves alike, so all pass up to one length; axis 1 keeps everybody
+    np.testing.assert_allclose(done.unit, [want, 3.0], atol=0.05)
+    np.testing.assert_allclose(done.unit_down, [want, 3.0], atol=0.05)
+
+
+def test_most_people_pass_when_some_change_more():
+    generator = np.random.default_rng(3)
+    pace = np.abs(generator.normal(1, 0.3, 64))
+
+    class Walking:
+        faces = np.zeros((64, 1))
+
+        def moved(self, length, count):
+            return (pace * length)[:count, None]
+
+    def turned(at):
+        return np.concatenate([np.cos(at), np.sin(at)], axis=1)
+
+    options = replace(FINE, embed=turned, same=0.9, passing=64)
+    length = _recognisable(Walking(), 2.0, options)
+    kept = (np.cos(pace * length) > 0.9).mean()
+    assert abs(kept - 0.85) < 0.06
 
 
 def test_low_and_high_are_quantiles_of_the_two_sides():
@@ -123,7 +150,7 @@ def test_low_and_high_are_quantiles_of_the_two_sides():
     values = generator.normal(size=(500, SIZE))
     table = np.where(values[:, :2] + generator.normal(size=(500, 2)) > 0, 1, -1).astype(np.int8)
     table[::7] = 0
-    options = CalibrationOptions(quantiles=(0.25, 0.6), face=99.0)
+    options = CalibrationOptions(quantiles=(0.25, 0.6))
     faces = latent(values)
     labels = Attributes(("A", "B"), table)
     done = calibrate(axes(), LinearSpace(), LogisticRecogniser(), faces, labels, options)

@@ -152,11 +152,13 @@ def _samples(part: Any, space: str, asked: SampleOptions, progress: output.Progr
 
 def _calibrated(found: Directions, faces: Faces) -> Directions:
     from mien.directions import CalibrationOptions, calibrate
+    from mien.recognise import identity
     from mien.recognise.any_size import AnySize
     from mien.recognise.recogniser import open_recogniser
     from mien.search.levels import photo_levels
 
     data, recogniser = faces.data, open_recogniser()
     levels = {} if faces.gallery is None else photo_levels(faces.gallery, recogniser)
-    asked = CalibrationOptions(levels=levels)
+    known = identity.embed if faces.data.source.frame == "celeba" else None  # where it cuts faces
+    asked = CalibrationOptions(levels=levels, embed=known)
     return calibrate(found, data.source, AnySize(recogniser), data.latent, data.attributes, asked)

@@ -5,25 +5,28 @@ need different lengths for the same visible change. Calibration measures it on
 decoded faces, so that an amount of 1 takes faces lacking an attribute, on
 average, to the probability that faces clearly having it show. Where the way
 there changes much else, it ends earlier: once the recogniser agrees for most
-faces. And it never goes on once the face itself has changed too much to be the
-same person's: what recognisers saturate on, such as blond hair on dark, would
-go on for ever.
+faces. And where an embedding of identities is at hand, it never goes on beyond
+the point where faces stop passing for the same people: what recognisers never
+agree on, such as blond hair on dark, would go on for ever.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from mien.directions._assemble import QUANTILES, presence_range
 from mien.directions._linear import coordinates
-from mien.directions._reach import Reached, first_reaching
+from mien.directions._reach import Reached, first_reaching, inside
+from mien.directions._walk import Eye, Walk
 from mien.directions.contract import Decodes, Labelled, Recognises
 from mien.errors import BadInput, UnknownName
+from mien.recognise.identity import SAME
 from mien.types import Attributes, Directions, Latent
 
+KEPT, QUANTILE = 0.85, 1.036  # share of faces to keep, and the normal quantile of the others
 SIDES = ("both", "mean", "max", "add", "remove")
 
 
@@ -39,7 +42,9 @@ class CalibrationOptions:
     clear: float = 0.97  # levels stay in [1 - clear, clear]; going on costs identity
     most: float = 0.95  # share of faces for which the recogniser must agree, whatever drifts
     drift: float = 0.8  # change of the other attributes, in mean logits, worth a clearer face
-    face: float = 0.185  # root mean square change between eyes and mouth, faces in [-1, 1], at most
+    embed: Callable[[np.ndarray], np.ndarray] | None = None  # faces to unit rows, by identity
+    same: float = SAME  # cosine of embeddings above which two faces pass for one person's
+    passing: int = 32  # faces embedded at every length tried
     furthest: float = 16.0  # longest length tried, in gaps between the sides' mean coordinates
     tolerance: float = 0.02  # probability at which a level counts as reached
     batch: int = 64  # faces decoded at once
@@ -48,7 +53,7 @@ class CalibrationOptions:
     def __post_init__(self) -> None:
         if self.side not in SIDES:
             raise UnknownName("side", self.side, SIDES)
-        for name in ("faces", "fewest", "face", "furthest", "tolerance", "batch"):
+        for name in ("faces", "fewest", "passing", "furthest", "tolerance", "batch"):
             if not getattr(self, name) > 0:
                 raise BadInput(f"{name} is {getattr(self, name)}, expected more than 0")
 
@@ -73,13 +78,13 @@ def calibrate(
     the other way round (`side`); levels are those of decoded faces, or options.levels
     measured on photos, kept within [1 - clear, clear]. A length that changes other
     attributes by more than options.drift is cut back, but not below the one at which
-    the recogniser agrees for options.most; one that changes the picture between eyes
-    and mouth by more than options.face is cut back to where it does not. What was reached is in
-    provenance["calibration"]. Raises BadInput naming an attribute with too few
+    the recogniser agrees for options.most. With options.embed, a length after which less than
+    KEPT of the faces would pass for the same people is cut back to where they do. What was
+    reached is in provenance["calibration"]. Raises BadInput naming an attribute with too few
     faces, UnknownName for one the recogniser does not know.
     """
     directions.check_latent(latent)
-    see = _Eye(space, recogniser, options.batch)
+    see = Eye(space, recogniser, options.batch)
     if attributes is None:
         table = np.where(see.all(latent) > 0.5, 1, -1).astype(np.int8)
         attributes = Attributes(tuple(recogniser.names), table)
@@ -117,40 +122,8 @@ def levels_of(
     return levels
 
 
-@dataclass(frozen=True)
-class _Eye:
-    """Decodes latents and reads probabilities, a batch at a time."""
-
-    space: Decodes
-    recogniser: Recognises
-    batch: int
-
-    def all(self, latent: Latent) -> np.ndarray:
-        """Probabilities [N, M]."""
-        return self.look(latent)[1]
-
-    def look(self, latent: Latent) -> tuple[np.ndarray, np.ndarray]:
-        """(faces [N, 3, S, S], probabilities [N, M])."""
-        batches = [
-            latent[start : start + self.batch] for start in range(0, len(latent), self.batch)
-        ]
-        faces = [self.space.decode(batch) for batch in batches]
-        seen = [self.recogniser.probabilities(batch) for batch in faces]
-        return np.concatenate(faces), np.concatenate(seen)
-
-    def column(self, name: str) -> int:
-        """The column of one attribute."""
-        if name not in self.recogniser.names:
-            raise UnknownName("attribute of the recogniser", name, self.recogniser.names)
-        return int(self.recogniser.names.index(name))
-
-    def mean(self, latent: Latent, name: str) -> float:
-        """Mean probability of one attribute."""
-        return float(self.all(latent)[:, self.column(name)].mean())
-
-
 def _measure(
-    see: _Eye, data: Labelled, directions: Directions, column: int, options: CalibrationOptions
+    see: Eye, data: Labelled, directions: Directions, column: int, options: CalibrationOptions
 ) -> dict[str, float | bool]:
     """The unit of one attribute and how it came about, plain JSON values."""
     name = directions.names[column]
@@ -180,7 +153,7 @@ def _units(add: float, remove: float, side: str) -> tuple[float, float]:
 
 
 def _reach(
-    see: _Eye,
+    see: Eye,
     latent: Latent,
     along: tuple[str, np.ndarray, float],  # attribute, vector [D], 1 adds it or -1 removes it
     levels: tuple[float, float],  # from, to
@@ -188,7 +161,7 @@ def _reach(
     options: CalibrationOptions,
 ) -> Reached:
     """The length along the vector that takes the mean probability to the other level."""
-    walk = _Walk(see, latent, along)
+    walk = Walk(see, latent, along)
 
     def first(reading: str, wanted: float) -> Reached:
         start = float(getattr(walk.read(0.0), reading))
@@ -204,56 +177,25 @@ def _reach(
     if walk.read(found.length).drift > options.drift:
         enough = max(first("agreed", options.most).length, first("drift", options.drift).length)
         found = replace(found, length=min(enough, found.length))
-    if walk.read(found.length).face > options.face:
-        found = replace(found, length=first("face", options.face).length)
+    if options.embed is not None:
+        found = replace(found, length=_recognisable(walk, found.length, options))
     return replace(found, level=sign * walk.read(found.length).towards)
 
 
-@dataclass(frozen=True)
-class _Reading:
-    """What moved faces show."""
+def _recognisable(walk: Walk, length: float, options: CalibrationOptions) -> float:
+    """`length`, or the one at which KEPT of the faces still pass for the same people."""
+    assert options.embed is not None
+    few = options.passing
+    plain = options.embed(walk.faces[:few])
 
-    towards: float  # mean probability, negated when the attribute is removed
-    agreed: float  # share of faces that now have, or lack, the attribute
-    drift: float  # mean absolute change of the other attributes' logits
-    face: float  # root mean square change of the picture between eyes and mouth
+    def strangeness(at: float) -> float:
+        cosines = (options.embed(walk.moved(at, few)) * plain).sum(1)  # type: ignore[misc]
+        return 1 - float(cosines.mean() - QUANTILE * cosines.std())
 
-
-class _Walk:
-    """Readings along one vector, each length measured once."""
-
-    def __init__(self, see: _Eye, latent: Latent, along: tuple[str, np.ndarray, float]) -> None:
-        self.see, self.latent = see, latent
-        self.name, self.vector, self.sign = along
-        self.known: dict[float, _Reading] = {}
-        self.faces, seen = see.look(latent)
-        self.plain = _logits(seen)
-
-    def read(self, length: float) -> _Reading:
-        """What the faces show after moving by `length`."""
-        if length not in self.known:
-            moved = self.latent.flat + self.sign * length * self.vector
-            self.known[length] = self._reading(*self.see.look(self.latent.with_values(moved)))
-        return self.known[length]
-
-    def _reading(self, faces: np.ndarray, seen: np.ndarray) -> _Reading:
-        column = self.see.column(self.name)
-        own = self.sign * seen[:, column]
-        change = np.delete(np.abs(_logits(seen) - self.plain), column, axis=1)
-        drift = float(change.mean()) if change.size else 0.0
-        import torch  # not before faces are decoded: most commands need no calibration
-
-        from mien.directions._inner import inner_change
-
-        picture = inner_change(torch.from_numpy(faces), torch.from_numpy(self.faces))
-        face = float(picture.sqrt().mean())
-        return _Reading(float(own.mean()), float((own > self.sign * 0.5).mean()), drift, face)
-
-
-def _logits(probabilities: np.ndarray) -> np.ndarray:
-    """Finite logits, float64."""
-    inside = np.clip(probabilities.astype(np.float64), 1e-6, 1 - 1e-6)
-    return np.asarray(np.log(inside / (1 - inside)))
+    far, allowed = strangeness(length), 1 - options.same
+    if far <= allowed:
+        return length
+    return inside(strangeness, allowed, ((0.0, 0.0), (length, far)), 0.05 * allowed).length
 
 
 def _sides(data: Labelled, name: str, options: CalibrationOptions) -> tuple[Latent, Latent]:

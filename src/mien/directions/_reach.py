@@ -39,13 +39,13 @@ def first_reaching(
     while True:
         tried.append((length, progress(length)))
         if tried[-1][1] >= wanted - tolerance:
-            return _inside(progress, wanted, (tried[-2], tried[-1]), tolerance)
+            return inside(progress, wanted, (tried[-2], tried[-1]), tolerance)
         if length >= furthest:
             return _most(progress, tried, start, tolerance)
         length = min(2 * length, furthest)
 
 
-def _inside(
+def inside(
     progress: Callable[[float], float],
     wanted: float,
     bracket: tuple[tuple[float, float], tuple[float, float]],
@@ -72,5 +72,5 @@ def _most(
     if best <= 0:
         return Reached(start, tried[-1][1], reached=False)
     after = next(place for place, (_, level) in enumerate(tried) if level >= ENOUGH * best)
-    found = _inside(progress, ENOUGH * best, (tried[after - 1], tried[after]), tolerance)
+    found = inside(progress, ENOUGH * best, (tried[after - 1], tried[after]), tolerance)
     return replace(found, reached=False)
