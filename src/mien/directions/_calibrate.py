@@ -39,14 +39,14 @@ class CalibrationOptions:
     quantiles: tuple[float, float] = QUANTILES  # of absent faces -> low, of present ones -> high
     side: str = "both"  # adding and removing have units of their own, or one for both
     levels: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # see `levels_of`
-    clear: float = 0.97  # levels stay in [1 - clear, clear]; going on costs identity
+    clear: float = 0.99  # levels stay in [1 - clear, clear]; going on costs identity
     most: float = 0.95  # share of faces for which the recogniser must agree, whatever drifts
     drift: float = 0.8  # change of the other attributes, in mean logits, worth a clearer face
     embed: Callable[[np.ndarray], np.ndarray] | None = None  # faces to unit rows, by identity
     same: float = SAME  # cosine of embeddings above which two faces pass for one person's
     passing: int = 32  # faces embedded at every length tried
     furthest: float = 16.0  # longest length tried, in gaps between the sides' mean coordinates
-    tolerance: float = 0.02  # probability at which a level counts as reached
+    tolerance: float = 0.01  # probability at which a level counts as reached
     batch: int = 64  # faces decoded at once
     seed: int = 0  # of the choice of faces
 
