@@ -122,8 +122,8 @@ def test_a_way_to_another_person_ends_before(same, want):
     options = replace(FINE, embed=by_the_first_pixel, same=float(same))
     done = calibrate(axes(), LinearSpace(), LogisticRecogniser(), faces, labels, options)
     # every face moves alike, so all pass up to one length; axis 1 keeps everybody
-    np.testing.assert_allclose(done.unit, [want, 3.0], atol=0.07)
-    np.testing.assert_allclose(done.unit_down, [want, 3.0], atol=0.07)
+    np.testing.assert_allclose(done.unit, [want, 3.0], atol=0.05)
+    np.testing.assert_allclose(done.unit_down, [want, 3.0], atol=0.05)
 
 
 def test_most_people_pass_when_some_change_more():
@@ -142,7 +142,7 @@ def test_most_people_pass_when_some_change_more():
     options = replace(FINE, embed=turned, same=0.9, passing=64)
     length = _recognisable(Walking(), 2.0, options)
     kept = (np.cos(pace * length) > 0.9).mean()
-    assert abs(kept - 0.85) < 0.06
+    assert abs(kept - 0.83) < 0.08
 
 
 def test_low_and_high_are_quantiles_of_the_two_sides():

@@ -26,7 +26,7 @@ from mien.errors import BadInput, UnknownName
 from mien.recognise.identity import SAME
 from mien.types import Attributes, Directions, Latent
 
-KEPT, QUANTILE = 0.85, 1.036  # share of faces to keep, and the normal quantile of the others
+KEPT, QUANTILE = 0.83, 0.954  # share of faces to keep, and the normal quantile of the others
 SIDES = ("both", "mean", "max", "add", "remove")
 
 
@@ -44,7 +44,7 @@ class CalibrationOptions:
     drift: float = 0.8  # change of the other attributes, in mean logits, worth a clearer face
     embed: Callable[[np.ndarray], np.ndarray] | None = None  # faces to unit rows, by identity
     same: float = SAME  # cosine of embeddings above which two faces pass for one person's
-    passing: int = 32  # faces embedded at every length tried
+    passing: int = 64  # faces embedded at every length tried
     furthest: float = 16.0  # longest length tried, in gaps between the sides' mean coordinates
     tolerance: float = 0.01  # probability at which a level counts as reached
     batch: int = 64  # faces decoded at once
@@ -195,7 +195,7 @@ def _recognisable(walk: Walk, length: float, options: CalibrationOptions) -> flo
     far, allowed = strangeness(length), 1 - options.same
     if far <= allowed:
         return length
-    return inside(strangeness, allowed, ((0.0, 0.0), (length, far)), 0.05 * allowed).length
+    return inside(strangeness, allowed, ((0.0, 0.0), (length, far)), 0.02 * allowed).length
 
 
 def _sides(data: Labelled, name: str, options: CalibrationOptions) -> tuple[Latent, Latent]:
