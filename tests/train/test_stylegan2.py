@@ -20,7 +20,7 @@ from mien.train.stylegan2 import Batch, draw_styles, update
 SMALL = Recipe(
     shape=Architecture(size=8, latent=6, layers=2, base=64, most=8),
     discriminator="own", batch=4, images=32, every=12, watch_every=16, r1_every=3,
-    path=2.0, path_every=2, augmentation="adaptive",
+    path=2.0, path_every=2, augmentation="adaptive", teach=0,
 )  # fmt: skip
 TRAINED = ("generator", "averaged", "adversary")
 

@@ -22,24 +22,26 @@ class Recipe:
     """Options of one StyleGAN2 training."""
 
     shape: Architecture = field(
-        default_factory=lambda: Architecture(latent=256, layers=4, base=2048, most=192)
+        default_factory=lambda: Architecture(latent=128, layers=2, base=1024, most=128)
     )
-    discriminator: str = "own"  # StyleGAN2's, with the logistic loss and R1; or "projected"
+    discriminator: str = "projected"  # on ImageNet features; or "own": StyleGAN2's, with R1
     critic_base: int = 1024  # channels of the own one at resolution r: critic_base / r
     trunk: str = "efficientnet_lite0"  # of the projected one; MobileNetV2 does the measuring
-    images: int = 3_000_000  # photos shown, repeats counted
-    teach: int = 0  # photos during which it only draws photos of vae-128's latents (teacher.py)
+    images: int = 128_000  # photos shown, repeats counted
+    teach: int = (
+        60_000  # photos during which it only draws photos of vae-128's latents (teacher.py)
+    )
     teach_rate: float = 0.01  # Adam's meanwhile, the mapping's learning as fast as all others
-    copies: float = 0.5  # share of a batch that it draws so afterwards
-    pull: float = 1.0  # the discriminator's gradient at those, over that of drawing them
-    ramp: int = 20_000  # photos, after `teach`, in which that ratio grows from 0
+    copies: float = 0.25  # share of a batch that it draws so afterwards
+    pull: float = 5.0  # the discriminator's gradient at those, over that of drawing them
+    ramp: int = 60_000  # photos, after `teach`, in which that ratio grows from 0
     feature: float = 0.1  # weight of deep features in drawing photos
-    batch: int = 32
-    rate: float = 2.5e-3  # Adam's for the generator, constant
-    critic_rate: float = 2.5e-3  # Adam's for the discriminator, constant
+    batch: int = 8
+    rate: float = 2e-3  # Adam's for the generator, constant
+    critic_rate: float = 2e-3  # Adam's for the discriminator, constant
     mixing: float = 0.5  # share of faces with two styles
-    augmentation: str = "adaptive"  # "none", "fixed" or "adaptive"
-    share: float = 0.5  # probability of each fixed augmentation
+    augmentation: str = "fixed"  # "none", "fixed" or "adaptive"
+    share: float = 0.1  # probability of each fixed augmentation
     beyond: float = 10.0  # weight of the mean squared excess over [-1, 1], clipped otherwise
     r1: float = 0.05  # gamma, of the own discriminator
     r1_every: int = 16  # steps
@@ -48,8 +50,8 @@ class Recipe:
     average: int = 10_000  # photos in which an averaged weight forgets half
     compiled: bool = False  # fuse element-wise work by torch.compile
     seed: int = 0
-    every: int = 30_000  # photos between checkpoints
-    watch_every: int = 60_000  # photos between sample grids and distances
+    every: int = 4_000  # photos between checkpoints
+    watch_every: int = 16_000  # photos between sample grids and distances
     watched: int = 2_000  # samples a distance is measured on
     measured: int = 5_000  # samples of the card's distance
 
