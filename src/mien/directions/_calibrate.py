@@ -27,6 +27,7 @@ from mien.recognise.identity import SAME
 from mien.types import Attributes, Directions, Latent
 
 KEPT, QUANTILE = 0.83, 0.954  # share of faces to keep, and the normal quantile of the others
+CLEARLY = 0.8  # of the strangeness allowed: below it few faces are enough to see
 SIDES = ("both", "mean", "max", "add", "remove")
 
 
@@ -44,7 +45,7 @@ class CalibrationOptions:
     drift: float = 0.8  # change of the other attributes, in mean logits, worth a clearer face
     embed: Callable[[np.ndarray], np.ndarray] | None = None  # faces to unit rows, by identity
     same: float = SAME  # cosine of embeddings above which two faces pass for one person's
-    passing: int = 64  # faces embedded at every length tried
+    crowd: int = 200  # faces embedded where those do not settle who still passes
     furthest: float = 16.0  # longest length tried, in gaps between the sides' mean coordinates
     tolerance: float = 0.01  # probability at which a level counts as reached
     batch: int = 64  # faces decoded at once
@@ -53,7 +54,7 @@ class CalibrationOptions:
     def __post_init__(self) -> None:
         if self.side not in SIDES:
             raise UnknownName("side", self.side, SIDES)
-        for name in ("faces", "fewest", "passing", "furthest", "tolerance", "batch"):
+        for name in ("faces", "fewest", "crowd", "furthest", "tolerance", "batch"):
             if not getattr(self, name) > 0:
                 raise BadInput(f"{name} is {getattr(self, name)}, expected more than 0")
 
@@ -130,7 +131,7 @@ def _measure(
     sides = _sides(data, name, options)
     vector = directions.vectors[:, column].astype(np.float64)
     gap = _gap(data, vector, column)
-    start = [see.mean(side, name) for side in sides]
+    start = [see.mean(side[: options.faces], name) for side in sides]
     low, high = options.levels.get(name, (start[0], start[1]))
     low, high = max(low, 1 - options.clear), min(high, options.clear)
     add = _reach(see, sides[0], (name, vector, 1.0), (start[0], high), gap, options)
@@ -161,7 +162,7 @@ def _reach(
     options: CalibrationOptions,
 ) -> Reached:
     """The length along the vector that takes the mean probability to the other level."""
-    walk = Walk(see, latent, along)
+    walk = Walk(see, latent[: options.faces], along)
 
     def first(reading: str, wanted: float) -> Reached:
         start = float(getattr(walk.read(0.0), reading))
@@ -178,28 +179,41 @@ def _reach(
         enough = max(first("agreed", options.most).length, first("drift", options.drift).length)
         found = replace(found, length=min(enough, found.length))
     if options.embed is not None:
-        found = replace(found, length=_recognisable(walk, found.length, options))
+        found = replace(found, length=_recognisable(walk, latent, found.length, options))
     return replace(found, level=sign * walk.read(found.length).towards)
 
 
-def _recognisable(walk: Walk, length: float, options: CalibrationOptions) -> float:
-    """`length`, or the one at which KEPT of the faces still pass for the same people."""
-    assert options.embed is not None
-    few = options.passing
-    plain = options.embed(walk.faces[:few])
+def _recognisable(walk: Walk, crowd: Latent, length: float, options: CalibrationOptions) -> float:
+    """`length`, or the one at which KEPT of the faces still pass for the same people.
 
-    def strangeness(at: float) -> float:
-        cosines = (options.embed(walk.moved(at, few)) * plain).sum(1)  # type: ignore[misc]
-        return 1 - float(cosines.mean() - QUANTILE * cosines.std())
-
-    far, allowed = strangeness(length), 1 - options.same
+    The walking faces tell where that is far off; elsewhere a `crowd` decides,
+    since a share of few faces is a coarse number.
+    """
+    allowed = 1 - options.same
+    if _strangeness(walk, options)(length) <= CLEARLY * allowed:
+        return length
+    strangeness = _strangeness(walk.of(crowd), options)
+    far = strangeness(length)
     if far <= allowed:
         return length
     return inside(strangeness, allowed, ((0.0, 0.0), (length, far)), 0.02 * allowed).length
 
 
+def _strangeness(walk: Walk, options: CalibrationOptions) -> Callable[[float], float]:
+    """Length -> 1 - the cosine that KEPT of the faces exceed to themselves before, as if normal."""
+    embed = options.embed
+    assert embed is not None
+    plain = embed(walk.faces)
+
+    def strangeness(length: float) -> float:
+        cosines = (embed(walk.moved(length)) * plain).sum(1)
+        return 1 - float(cosines.mean() - QUANTILE * cosines.std())
+
+    return strangeness
+
+
 def _sides(data: Labelled, name: str, options: CalibrationOptions) -> tuple[Latent, Latent]:
-    """(some faces lacking the attribute, some having it), at most options.faces each."""
+    """(some faces lacking the attribute, some having it), as many as options need, in random order."""
     labels = data.attributes.column(name)
     generator = np.random.default_rng(options.seed)
     chosen = []
@@ -210,8 +224,7 @@ def _sides(data: Labelled, name: str, options: CalibrationOptions) -> tuple[Late
                 f"calibration has {len(rows)} faces {word} {name}, fewer than {options.fewest}; "
                 "give more faces or leave it out"
             )
-        rows = generator.permutation(rows)[: options.faces]
-        chosen.append(data.latent[np.sort(rows)])
+        chosen.append(data.latent[generator.permutation(rows)[: max(options.faces, options.crowd)]])
     return chosen[0], chosen[1]
 
 

@@ -73,10 +73,14 @@ class Walk:
             self.known[length] = self._reading(self.see.read(self.moved(length)))
         return self.known[length]
 
-    def moved(self, length: float, count: int | None = None) -> np.ndarray:
-        """The first `count` faces [N, 3, S, S] after moving by `length`; None = all."""
-        latent = self.latent[:count]
-        return self.see.faces(latent.with_values(latent.flat + self.sign * length * self.vector))
+    def moved(self, length: float) -> np.ndarray:
+        """The faces [N, 3, S, S] after moving by `length`."""
+        values = self.latent.flat + self.sign * length * self.vector
+        return self.see.faces(self.latent.with_values(values))
+
+    def of(self, latent: Latent) -> Walk:
+        """The same way for other faces."""
+        return Walk(self.see, latent, (self.name, self.vector, self.sign))
 
     def _reading(self, seen: np.ndarray) -> Reading:
         column = self.see.column(self.name)

@@ -32,12 +32,12 @@ class Recipe:
         60_000  # photos during which it only draws photos of vae-128's latents (teacher.py)
     )
     teach_rate: float = 0.01  # Adam's meanwhile, the mapping's learning as fast as all others
-    copies: float = 0.25  # share of a batch that it draws so afterwards
-    pull: float = 5.0  # the discriminator's gradient at those, over that of drawing them
-    ramp: int = 60_000  # photos, after `teach`, in which that ratio grows from 0
+    copies: float = 0.5  # share of a batch that it draws so afterwards
+    pull: float = 1.0  # the discriminator's gradient at those, over that of drawing them
+    ramp: int = 4_000  # photos, after `teach`, in which that ratio grows from 0
     feature: float = 0.1  # weight of deep features in drawing photos
     batch: int = 8
-    rate: float = 2e-3  # Adam's for the generator, constant
+    rate: float = 1.5e-3  # Adam's for the generator, constant
     critic_rate: float = 2e-3  # Adam's for the discriminator, constant
     mixing: float = 0.5  # share of faces with two styles
     augmentation: str = "fixed"  # "none", "fixed" or "adaptive"
