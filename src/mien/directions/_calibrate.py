@@ -213,7 +213,7 @@ def _strangeness(walk: Walk, options: CalibrationOptions) -> Callable[[float], f
 
 
 def _sides(data: Labelled, name: str, options: CalibrationOptions) -> tuple[Latent, Latent]:
-    """(some faces lacking the attribute, some having it), as many as options need, in random order."""
+    """(faces lacking the attribute, faces having it), as many as options need, shuffled."""
     labels = data.attributes.column(name)
     generator = np.random.default_rng(options.seed)
     chosen = []
