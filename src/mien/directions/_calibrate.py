@@ -196,7 +196,7 @@ def _recognisable(walk: Walk, crowd: Latent, length: float, options: Calibration
     far = strangeness(length)
     if far <= allowed:
         return length
-    return inside(strangeness, allowed, ((0.0, 0.0), (length, far)), 0.02 * allowed).length
+    return inside(strangeness, allowed, ((0.0, 0.0), (length, far)), 0.005 * allowed).length
 
 
 def _strangeness(walk: Walk, options: CalibrationOptions) -> Callable[[float], float]:
