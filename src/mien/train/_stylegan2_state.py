@@ -27,7 +27,7 @@ class Recipe:
     discriminator: str = "projected"  # on ImageNet features; or "own": StyleGAN2's, with R1
     critic_base: int = 1024  # channels of the own one at resolution r: critic_base / r
     trunk: str = "efficientnet_lite0"  # of the projected one; MobileNetV2 does the measuring
-    images: int = 88_000  # photos shown, repeats counted
+    images: int = 300_000  # photos shown, repeats counted
     teach: int = (
         60_000  # photos during which it only draws photos of vae-128's latents (teacher.py)
     )
