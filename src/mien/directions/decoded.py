@@ -46,7 +46,7 @@ WARM = 20  # steps until the rate reaches its value
 DUAL = 0.1  # how fast the weight of a change follows the share that is missing
 HEAVIEST = 10.0  # weight of a change at most, for attributes that no movement gives
 OUTER = 0.1  # cost of changes far from eyes and mouth, relative to those between them
-REACH = 4  # px by which the recogniser's view is shifted at most
+REACH = 4  # of 128 px, by which the recogniser's view is shifted at most
 HUBER = 2.0  # logits beyond which a changed attribute costs linearly
 
 
@@ -158,9 +158,10 @@ class _Lesson:
         """(faces, their logits); shown mirrored or not and a little shifted, as `_draw` drew."""
         faces = self.data.source.render(latents).float()
         shown = faces.flip(3) if self.mirrored else faces
-        room = F.pad(shown, [REACH] * 4, mode="replicate")
-        down, right = self.shift
         height, width = shown.shape[2:]
+        reach = REACH * width // 128
+        down, right = (step * reach // REACH for step in self.shift)
+        room = F.pad(shown, [reach] * 4, mode="replicate")
         return faces, self.recogniser.score(room[:, :, down : down + height, right : right + width])
 
     def _draw(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
