@@ -180,13 +180,18 @@ def _wishes() -> dict[str, Wish]:
     """What to look for, by the arguments that say it."""
     from mien.search.find import Wish
 
-    glasses = Wish(adjust={"Eyeglasses": 1.0}, prefer={"Eyeglasses": 3.0})
-    serious = Wish(adjust={"Smiling": 0.0}, prefer={"Smiling": 30.0})
-    return {
-        "find PHOTO": Wish(),
-        "find PHOTO --adjust Eyeglasses=1 --prefer Eyeglasses=3": glasses,
-        "find PHOTO --adjust Smiling=0 --prefer Smiling=10": serious,
-    }
+    wishes = (
+        Wish(),
+        Wish(adjust={"Eyeglasses": 1.0}, prefer={"Eyeglasses": 100.0}),
+        Wish(adjust={"Smiling": 0.0}, prefer={"Smiling": 30.0}),
+    )
+    return {_said(wish): wish for wish in wishes}
+
+
+def _said(wish: Wish) -> str:
+    options = (("--adjust", wish.adjust), ("--prefer", wish.prefer))
+    asked = [f"{word} {name}={value:g}" for word, found in options for name, value in found.items()]
+    return " ".join(["find PHOTO", *asked])
 
 
 def _sheet(stage: Stage, basis: Directions, wish: Wish, name: str) -> bytes:

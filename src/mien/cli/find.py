@@ -100,7 +100,7 @@ def find(
 ) -> None:
     """Rank the faces of a gallery by likeness to the face in PHOTO.
 
-    Example: mien find me.jpg --adjust Smiling=1 --prefer Eyeglasses=3 -k 10 --sheet hits.png
+    Example: mien find me.jpg --adjust Smiling=1 --prefer Eyeglasses=30 -k 10 --sheet hits.png
     """
     from mien.checkpoint import find_model, load_card
     from mien.search.find import open_gallery
