@@ -40,8 +40,11 @@ def fit(faces, folder, recipe=SMALL, stop_after=None):
     run, numbers = Run(folder, tensorboard=False), None
     if recipe.teach:
         numbers = torch.randn(len(faces), recipe.shape.latent, generator=generator(1, 1))
-    watched = lambda network, images: float(images)  # noqa: E731
-    return stylegan2.fit(faces, run, recipe, progress, watched, numbers)
+    return stylegan2.fit(faces, run, recipe, progress, count_photos, numbers)
+
+
+def count_photos(network, images):
+    return float(images)
 
 
 def tensors(state: State):

@@ -13,7 +13,7 @@ from mien.generators import open_space
 from mien.generators.stylegan2 import Architecture
 from mien.train._stylegan2_state import Recipe, start
 from mien.train.stylegan2 import Batch, _weigh, update
-from mien.train.teacher import Teacher, encoded, numbers
+from mien.train.teacher import Teacher, encoded, numbers_of
 
 SMALL = Recipe(
     shape=Architecture(size=16, latent=6, layers=2, base=64, most=8), batch=4, teach=40, ramp=40,
@@ -25,7 +25,7 @@ def test_numbers_are_standard_normal_and_lead_back_to_the_latents():
     space = open_space()
     mean, factor = space.prior
     latents = space.sample(2000).values
-    found = numbers(latents, space, len(mean)).numpy()
+    found = numbers_of(latents, space, len(mean)).numpy()
     np.testing.assert_allclose(found.mean(0), 0, atol=0.12)
     np.testing.assert_allclose(np.cov(found.T), np.eye(len(mean)), atol=0.2)
     # whitening keeps Mahalanobis distances, whatever its axes
@@ -40,7 +40,7 @@ def test_few_numbers_are_those_along_the_widest_axes():
     mean, factor = space.prior
     _, vectors = np.linalg.eigh(factor.astype(np.float64) @ factor.T)
     latents = (mean + 3 * vectors[:, -2:].T).astype(np.float32)
-    found = numbers(latents, space, 2).numpy()
+    found = numbers_of(latents, space, 2).numpy()
     order = np.abs(found) > 1e-3
     np.testing.assert_array_equal(order, [[False, True], [True, False]])
 
@@ -56,7 +56,7 @@ def test_photos_are_encoded_in_their_order(celeba_root):
 
 def test_a_teacher_knows_its_limits():
     with pytest.raises(BadInput, match="teaches at most latent="):
-        numbers(np.zeros((1, 352), np.float32), open_space(), 1000)
+        numbers_of(np.zeros((1, 352), np.float32), open_space(), 1000)
 
 
 def test_a_copy_costs_nothing_and_a_far_one_more():

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from statistics import NormalDist
 
 import numpy as np
 
@@ -26,7 +27,8 @@ from mien.errors import BadInput, UnknownName
 from mien.recognise.identity import SAME
 from mien.types import Attributes, Directions, Latent
 
-KEPT, QUANTILE = 0.83, 0.954  # share of faces to keep, and the normal quantile of the others
+KEPT = 0.83  # share of faces that a unit keeps recognisable
+QUANTILE = NormalDist().inv_cdf(KEPT)
 CLEARLY = 0.8  # of the strangeness allowed: below it few faces are enough to see
 SIDES = ("both", "mean", "max", "add", "remove")
 

@@ -28,9 +28,7 @@ class Recipe:
     critic_base: int = 1024  # channels of the own one at resolution r: critic_base / r
     trunk: str = "efficientnet_lite0"  # of the projected one; MobileNetV2 does the measuring
     images: int = 300_000  # photos shown, repeats counted
-    teach: int = (
-        60_000  # photos during which it only draws photos of vae-128's latents (teacher.py)
-    )
+    teach: int = 60_000  # photos during which it only draws photos of vae-128's latents
     teach_rate: float = 0.01  # Adam's meanwhile, the mapping's learning as fast as all others
     copies: float = 0.5  # share of a batch that it draws so afterwards
     pull: float = 1.0  # the discriminator's gradient at those, over that of drawing them

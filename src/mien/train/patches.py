@@ -37,13 +37,17 @@ def _conv(inputs: int, outputs: int, side: int, stride: int) -> nn.Module:
     return spectral_norm(nn.Conv2d(inputs, outputs, side, stride, 1))
 
 
-def weighed(wanted: torch.Tensor, adversarial: torch.Tensor, share: float) -> torch.Tensor:
+def weighed(
+    wanted: torch.Tensor, adversarial: torch.Tensor, share: float, rows: int | None = None
+) -> torch.Tensor:
     """Sum of two gradients [N, ...], the second first scaled to `share` times the first's norm.
+
+    rows: the second's norm is taken over its first rows, where the first is not 0; None = all.
 
     A fixed weight fits neither the beginning nor the end of a training: the
     discriminator's gradient grows while the other falls (Esser et al., "Taming
     Transformers", CVPR 2021, weigh by gradients too).
     """
-    scale = share * wanted.norm() / adversarial.norm().clamp(min=1e-12)
+    scale = share * wanted.norm() / adversarial[:rows].norm().clamp(min=1e-12)
     total: torch.Tensor = wanted + scale * adversarial
     return total

@@ -29,8 +29,9 @@ from mien.train._stylegan2_export import export
 from mien.train._stylegan2_state import Recipe, State, average, start
 from mien.train._stylegan2_watch import Watch, watch
 from mien.train.diff_augment import diff_augment
+from mien.train.patches import weighed
 from mien.train.run import Run, batch_indices, generator
-from mien.train.teacher import encoded, numbers
+from mien.train.teacher import encoded, numbers_of
 
 Progress = Callable[[int, int, str], None]
 Terms = dict[str, torch.Tensor | float]
@@ -150,9 +151,8 @@ def _weigh(
         copied = state.teacher.loss(samples[: len(photos)], photos)
     (draw,) = torch.autograd.grad(copied, samples)
     (please,) = torch.autograd.grad(loss, samples)
-    norms = [gradient[: len(photos)].norm() for gradient in (draw, please)]
-    scale = pull * norms[0] / norms[1].clamp(min=1e-12)
-    return (samples * (draw + scale * please)).sum(), copied.detach()
+    gradient = weighed(draw, please, pull, len(photos))
+    return (samples * gradient).sum(), copied.detach()
 
 
 def _teach_critic(
@@ -234,7 +234,7 @@ def train(
 
 def _numbers(paths: Sequence[Path], recipe: Recipe) -> torch.Tensor:
     space = open_space(find_model("vae-128"))
-    return numbers(encoded(paths, space), space, recipe.shape.mapping[0])
+    return numbers_of(encoded(paths, space), space, recipe.shape.mapping[0])
 
 
 def _share(state: State, recipe: Recipe) -> float:

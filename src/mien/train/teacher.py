@@ -46,7 +46,7 @@ class Teacher:
         return F.mse_loss(samples, photos) + self.feature * torch.stack(terms).mean()
 
 
-def numbers(latents: np.ndarray, space: VAE, width: int) -> torch.Tensor:
+def numbers_of(latents: np.ndarray, space: VAE, width: int) -> torch.Tensor:
     """Latents [N, D] -> float32 [N, width], standard normal where the latents follow the prior.
 
     Coordinates along the prior's widest axes, in its deviations. Raises
