@@ -7,8 +7,10 @@ import re
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from mien.checkpoint import load_model
+from mien.encoders import e4e, psp
 from mien.errors import BadInput, BadModel, UnknownName
 from mien.generators import open_space
 from mien.generators.stylegan2 import Architecture, Generator
@@ -24,6 +26,7 @@ from mien.published import (
     rosinality,
 )
 from mien.published._export import export_model
+from mien.recognise.ir_se import TrunkShape
 from mien.types import Latent
 from tests.parity import fill
 from tests.published import fakes
@@ -76,20 +79,96 @@ def test_every_layout_gives_the_same_model(tmp_path, ours, layout):
     assert Architecture(**card["options"]).channels == SHAPE.channels
 
 
-@pytest.mark.parametrize("rows", [(), (1,), (6,)])
-@pytest.mark.parametrize("kind", ["psp", "e4e"])
-def test_decoders_of_encoders(tmp_path, ours, rows, kind):
+TRUNK = TrunkShape((4, 4, 6, 8, 10), (2, 1, 2, 1), squeeze=2)
+SIZES = psp.Architecture(size=32, styles=6, latent=12, trunk=TRUNK)
+ENCODERS = {
+    "GradualStyleEncoder": psp.Encoder,
+    "BackboneEncoderUsingLastLayerIntoW": psp.IntoW,
+    "BackboneEncoderUsingLastLayerIntoWPlus": psp.IntoRows,
+    "Encoder4Editing": e4e.Encoder,
+}
+
+
+def encoder_file(path, ours, encoder, rows=(6,), **beside):
+    """A file of pSp or e4e as theirs are written, and the encoder in it."""
+    torch.manual_seed(1)
+    network = ENCODERS[encoder](SIZES).eval()
     theirs = rosinality.generator_from_ours(ours, SHAPE)
     held = {f"decoder.{k}": torch.from_numpy(v) for k, v in theirs.items()}
-    held["encoder.body.0.weight"] = torch.zeros(3)
+    held |= {f"encoder.{k}": v for k, v in network.state_dict().items()}
     average = torch.from_numpy(ours["average"]).expand(*rows, 12).clone()
-    encoder = {"e4e": "Encoder4Editing", "psp": "GradualStyleEncoder"}[kind]
-    options = {"encoder_type": encoder}
-    torch.save({"state_dict": held, "latent_avg": average, "opts": options}, tmp_path / "a.pt")
+    options = {"encoder_type": encoder, "checkpoint_path": "a.pt"} | beside.pop("opts", {})
+    torch.save({"state_dict": held, "latent_avg": average, "opts": options} | beside, path)
+    return network
+
+
+@pytest.mark.parametrize("rows", [(), (1,), (6,)])
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_encoders_and_their_decoders_make_a_whole_space(tmp_path, ours, rows, encoder):
+    network = encoder_file(tmp_path / "a.pt", ours, encoder, rows)
     card = import_model(tmp_path / "a.pt", tmp_path / "model")
-    assert card["source"]["format"] == kind
+    assert card["source"]["format"] == ("e4e" if encoder == "Encoder4Editing" else "psp")
     assert card["name"] == "model"
     equal(load_model(tmp_path / "model")[0], ours, 1e-6)
+    space = open_space(tmp_path / "model")
+    faces = torch.rand(3, 3, 16, 16) * 2 - 1
+    latent = space.encode(faces.numpy())
+    assert (latent.space, latent.model, latent.values.shape) == ("w+", space.mark, (3, 6, 12))
+    gradual = encoder in ("GradualStyleEncoder", "Encoder4Editing")
+    side = 32 if gradual else 256  # no key tells what the others read; published ones read 256 px
+    faces = F.interpolate(faces, side)
+    with torch.no_grad():
+        codes = network(faces)
+    rows = (codes[:, None] if codes.ndim == 2 else codes).expand(3, 6, 12)
+    np.testing.assert_allclose(latent.values, rows.numpy() + ours["average"], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("step", "schedule", "stage"),
+    [
+        (None, {"progressive_steps": [0, 20, 22]}, 5),  # finished: saved without training data
+        (19, {"progressive_steps": [0, 20, 22]}, 0),
+        (21, {"progressive_steps": [0, 20, 22]}, 1),
+        (24, {"progressive_start": 20, "progressive_step_every": 2}, 3),
+        (19, {"progressive_start": 20, "progressive_step_every": 2}, 0),
+        (500, {"progressive_start": 20, "progressive_step_every": 2}, 5),
+        (19, {}, 5),  # trained without stages
+    ],
+)
+def test_half_trained_encoders_stay_at_their_stage(tmp_path, ours, step, schedule, stage):
+    beside = {} if step is None else {"global_step": step}
+    encoder_file(tmp_path / "a.pt", ours, "Encoder4Editing", opts=schedule, **beside)
+    import_model(tmp_path / "a.pt", tmp_path / "model")
+    space = open_space(tmp_path / "model")
+    assert space.inverter.card["stage"] == stage
+    values = space.encode(np.zeros((1, 3, 16, 16), np.float32)).values[0]
+    assert (values[1:] != values[0]).any(1).tolist() == [n < stage for n in range(5)]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda held: held.pop("encoder.styles.0.linear.weight"), "lacks its last layers"),
+        (lambda held: held.pop("encoder.styles.3.linear.weight"), r"lacks encoder\.styles\.3"),
+        (
+            lambda held: held.update({"encoder.input_layer.0.weight": torch.zeros(4, 19, 3, 3)}),
+            "19 channels",
+        ),
+        (
+            lambda held: held.update({"encoder.latlayer1.bias": torch.full((10,), float("nan"))}),
+            "NaN",
+        ),
+    ],
+)
+def test_a_broken_encoder_is_refused_and_leaves_nothing(tmp_path, ours, change, said):
+    encoder_file(tmp_path / "a.pt", ours, "GradualStyleEncoder")
+    held = torch.load(tmp_path / "a.pt", weights_only=True)
+    change(held["state_dict"])
+    torch.save(held, tmp_path / "a.pt")
+    with pytest.raises(BadModel, match=said) as caught:
+        import_model(tmp_path / "a.pt", tmp_path / "model")
+    assert "a.pt" in str(caught.value)
+    assert not (tmp_path / "model").exists()
 
 
 def test_a_generator_without_average_gets_the_mean_of_its_samples(tmp_path, ours):

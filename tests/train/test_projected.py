@@ -121,9 +121,17 @@ def test_samples_are_normalised_by_the_photos_statistics():
     layer.photos = False
     kept = layer.running_mean.clone()
     moved = layer(photos + 6) - layer(photos)
-    spread = photos.transpose(0, 1).flatten(1).std(1)
+    spread = photos.transpose(0, 1).flatten(1).std(1, correction=0)
     torch.testing.assert_close(moved.mean((0, 2, 3)), 6 / spread, rtol=1e-3, atol=1e-3)
     assert torch.equal(layer.running_mean, kept)  # samples leave no trace
+
+
+def test_photos_and_samples_are_normalised_alike():
+    layer = PhotoNorm(3, momentum=0.05)
+    faces = torch.randn(4, 3, 4, 4, generator=torch.Generator().manual_seed(0)) + 2
+    as_photos = layer(faces)
+    layer.photos = False
+    assert torch.equal(layer(faces), as_photos)
 
 
 def test_only_heads_learn_and_faces_get_gradients(faces):

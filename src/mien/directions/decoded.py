@@ -46,7 +46,9 @@ WARM = 20  # steps until the rate reaches its value
 DUAL = 0.1  # how fast the weight of a change follows the share that is missing
 HEAVIEST = 10.0  # weight of a change at most, for attributes that no movement gives
 OUTER = 0.1  # cost of changes far from eyes and mouth, relative to those between them
-REACH = 4  # of 128 px, by which the recogniser's view is shifted at most
+REACH = 1 / 16  # of half the picture, by which the recogniser's view is shifted at most
+ZOOM = 0.08  # share by which the view grows or shrinks at most
+TURN = 0.09  # radians, 5 degrees, by which the view turns at most
 HUBER = 2.0  # logits beyond which a changed attribute costs linearly
 
 
@@ -155,19 +157,15 @@ class _Lesson:
         return np.asarray(self.weights[sides, which], np.float32)
 
     def _see(self, latents: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """(faces, their logits); shown mirrored or not and a little shifted, as `_draw` drew."""
+        """(faces, their logits), which are those of the step's view."""
         faces = self.data.source.render(latents).float()
-        shown = faces.flip(3) if self.mirrored else faces
-        height, width = shown.shape[2:]
-        reach = REACH * width // 128
-        down, right = (step * reach // REACH for step in self.shift)
-        room = F.pad(shown, [reach] * 4, mode="replicate")
-        return faces, self.recogniser.score(room[:, :, down : down + height, right : right + width])
+        grid = F.affine_grid(self.view.expand(len(faces), 2, 3), list(faces.shape), False)
+        shown = F.grid_sample(faces, grid, padding_mode="border", align_corners=False)
+        return faces, self.recogniser.score(shown)
 
     def _draw(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(attributes, signs float32, rows of faces that lack or have them), one a movement."""
-        self.mirrored = bool(self.random.random() < 0.5)
-        self.shift = self.random.integers(0, 2 * REACH + 1, 2).tolist()
+        self.view = _random_view(self.random)
         table = self.data.attributes.table
         while len(self.queue) < self.options.batch:  # every attribute in turn
             self.queue.extend(self.random.permutation(table.shape[1]).tolist())
@@ -177,6 +175,19 @@ class _Lesson:
         sides = zip(which, signs, strict=True)
         rows = [self.random.choice(np.flatnonzero(table[:, m] == -s)) for m, s in sides]
         return which, signs.astype(np.float32), np.array(rows)
+
+
+def _random_view(random: np.random.Generator) -> torch.Tensor:
+    """Where a picture is looked at, [1, 2, 3] of `affine_grid`.
+
+    Mirrored or not, a little shifted, turned and zoomed: what fools a network
+    at one place does not at the next.
+    """
+    right, down, zoom, turn = random.uniform(-1, 1, 4) * (REACH, REACH, ZOOM, TURN)
+    mirror = random.choice((-1, 1))
+    cosine, sine = (1 + zoom) * np.cos(turn), (1 + zoom) * np.sin(turn)
+    rows = [[mirror * cosine, -sine, right], [mirror * sine, cosine, down]]
+    return torch.tensor([rows], dtype=torch.float32)
 
 
 def _pace(step: int, steps: int) -> float:

@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mien.encoders._ir_se import Trunk, TrunkShape
 from mien.encoders._styles import GradualStyle
+from mien.recognise.ir_se import Trunk, TrunkShape
 
 MIDDLE, FINE = 3, 7  # the first style that reads the finer map
 

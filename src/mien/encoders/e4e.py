@@ -8,11 +8,14 @@ work.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 
+from mien.encoders._inverter import Inverter, open_network
 from mien.encoders._pyramid import Architecture, Pyramid
 
-__all__ = ["Architecture", "Encoder"]
+__all__ = ["Architecture", "Encoder", "open_inverter"]
 
 
 class Encoder(Pyramid):
@@ -30,3 +33,14 @@ class Encoder(Pyramid):
         for number in range(1, min(self.stage, len(styles) - 1) + 1):
             styles[number] = first + self.read(number, maps)
         return torch.stack(styles, 1)
+
+
+def open_inverter(folder: Path, average: torch.Tensor) -> Inverter:
+    """The encoder of a model folder at its training's stage.
+
+    average: w [D] of the generator it belongs to. Raises BadModel when its tensors
+    do not fit its card.
+    """
+    network, card = open_network(folder, {"styles": Encoder})
+    network.stage = card["stage"]
+    return Inverter(network, card, average)

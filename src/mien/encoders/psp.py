@@ -7,16 +7,19 @@ give differences from the generator's average style.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from torch import nn
 
-from mien.encoders._ir_se import Trunk
+from mien.encoders._inverter import Inverter, open_network
 from mien.encoders._pyramid import Architecture, Pyramid
 from mien.generators.layers.equalised import Linear
+from mien.recognise.ir_se import Trunk
 
 POOLED = 7  # side that the last map is averaged to before `IntoRows` reads it
 
-__all__ = ["Architecture", "Encoder", "IntoRows", "IntoW"]
+__all__ = ["Architecture", "Encoder", "IntoRows", "IntoW", "open_inverter"]
 
 
 class Encoder(Pyramid):
@@ -61,3 +64,13 @@ class IntoRows(Trunk):
         hidden = self.output_layer_2(self.features(faces)[-1])
         styles: torch.Tensor = self.linear(hidden).unflatten(1, self.rows)
         return styles
+
+
+def open_inverter(folder: Path, average: torch.Tensor) -> Inverter:
+    """The encoder of a model folder, of any of the three kinds.
+
+    average: w [D] of the generator it belongs to. Raises BadModel when its tensors
+    do not fit its card.
+    """
+    kinds = {"styles": Encoder, "w": IntoW, "rows": IntoRows}
+    return Inverter(*open_network(folder, kinds), average)

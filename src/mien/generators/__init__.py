@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mien.checkpoint import find_model, load_card
+from mien.checkpoint import CARD, find_model, load_card
 from mien.errors import BadModel
 from mien.rooms import open_part
 
 if TYPE_CHECKING:
     from mien.generators.contract import Space
+
+
+ENCODER = "encoder"  # folder, inside a generator's, of the encoder that reads photos for it
 
 
 def open_space(name_or_folder: str | Path = "vae-128") -> Space:
@@ -23,5 +26,10 @@ def open_space(name_or_folder: str | Path = "vae-128") -> Space:
     card = load_card(folder)
     if card["kind"] != "space":
         raise BadModel(f"{name_or_folder} is a {card['kind']}, not a latent space")
-    space: Space = open_part("generators", card["architecture"]).open_space(folder)
-    return space
+    space = open_part("generators", card["architecture"]).open_space(folder)
+    if (folder / ENCODER / CARD).is_file():
+        encoder = load_card(folder / ENCODER)
+        part = open_part("encoders", encoder["architecture"])
+        space.inverter = part.open_inverter(folder / ENCODER, space.network.average)
+    opened: Space = space
+    return opened

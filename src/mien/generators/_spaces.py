@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from mien.checkpoint import load_model, mark
+from mien.checks import check_shape
 from mien.errors import BadInput, BadModel
 from mien.types import Latent, check_same_space
 
@@ -54,6 +55,14 @@ def decode_in_batches(
     return np.concatenate(parts)
 
 
+class Inverter(Protocol):
+    """What finds the latents of photos; a file of `encoders` opens one."""
+
+    def codes(self, faces: np.ndarray) -> np.ndarray:
+        """Faces float32 [N, 3, S, S] in [-1, 1] -> values of latents."""
+        ...
+
+
 class Options(Protocol):
     """What a space reads of a generator's Architecture."""
 
@@ -85,9 +94,10 @@ Painter = TypeVar("Painter", bound=Shaped)
 
 
 class Painted(Generic[Painter]):
-    """The space of a generator without an encoder, but for `sample`."""
+    """The space of a generator that reads photos by an inverter only, but for `sample`."""
 
     space: str
+    inverter: Inverter | None = None
 
     def __init__(
         self, network: Painter, card: dict[str, Any], paint: Callable[[torch.Tensor], torch.Tensor]
@@ -100,11 +110,21 @@ class Painted(Generic[Painter]):
         self.size, self.frame = network.shape.size, card["input"]["frame"]
 
     def encode(self, faces: np.ndarray) -> Latent:
-        """Always raises BadInput: there is no encoder."""
-        raise BadInput(
-            f"{self.card['name']} cannot read a photo by itself; find its latent with an inverter "
-            "(an encoder trained for this generator, or optimisation)"
-        )
+        """Latents of faces float32 [N, 3, size, size] in [-1, 1] by the inverter attached.
+
+        Raises BadInput when there is none.
+        """
+        if self.inverter is None:
+            raise BadInput(
+                f"{self.card['name']} cannot read a photo by itself; find its latent with an "
+                "inverter (an encoder trained for this generator, or optimisation)"
+            )
+        check_shape(faces, (None, 3, self.size, self.size), "faces")
+        return Latent(self.inverter.codes(faces), self.space, self.mark)
+
+    def render(self, values: torch.Tensor) -> torch.Tensor:
+        """Values of latents [N, ...] -> faces, not clipped; carries gradients."""
+        return self._paint(values)
 
     def decode(self, latent: Latent) -> np.ndarray:
         """Faces float32 [N, 3, size, size], clipped to [-1, 1], with any stored noise.

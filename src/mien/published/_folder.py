@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -13,6 +14,7 @@ import numpy as np
 
 from mien.checkpoint import CARD, WEIGHTS, save_model
 from mien.errors import BadInput, BadModel, MienError, UnknownName
+from mien.generators import ENCODER
 from mien.published._layouts import DIRECTIONS, Kind
 from mien.published._open import refusals
 from mien.published._read import Published, read
@@ -20,7 +22,7 @@ from mien.published.catalogue import entry_of
 
 FRAMES = ("ffhq", "celeba")
 UNKNOWN = "not known; ask the file's publisher"
-ENCODER, DECODER = "encoder.", "decoder."  # of pSp and e4e
+DECODER = "decoder."  # of pSp and e4e
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,9 @@ def import_model(
 ) -> dict[str, Any]:
     """Write the generator or translator of a published file as a model folder; its card.
 
+    The encoder of pSp's and e4e's files goes to the folder "encoder" inside it, where
+    `open_space` looks for what reads photos.
+
     name: of the model, the folder's if empty. frame: how its training faces were
     aligned, "ffhq" or "celeba". licence: what the catalogue says of this very file
     if empty. Raises UnknownName for another frame, BadInput for a folder that holds a model
@@ -48,9 +53,10 @@ def import_model(
         raise BadInput(f"{folder} is a file; choose the name of a folder")
     if frame not in FRAMES:
         raise UnknownName("frame", frame, FRAMES)
-    published = read(path, skip=ENCODER)
+    published = read(path)
     converted = convert(published, path)
-    _check_finite(converted.tensors, path)
+    encoder = _encoder(published, converted, path)
+    _check_finite([converted, *encoder], path)
     digest = digest_of(path)
     entry = entry_of(digest)
     card = {
@@ -62,13 +68,29 @@ def import_model(
     if "input" in card:
         card["input"] = {**card["input"], "frame": frame}
     with _whole(folder):
+        for model in encoder:
+            about = {"name": f"{card['name']}-encoder", "source": card["source"]}
+            save_model(folder / ENCODER, model.tensors, {**about, **model.card})
         save_model(folder, converted.tensors, card)
     return card
 
 
-def _check_finite(tensors: dict[str, np.ndarray], path: Path) -> None:
+def _encoder(published: Published, decoder: Model, path: Path) -> list[Model]:
+    """The encoder under our keys, or nothing where the file has none."""
+    from mien.published import _encoders
+
+    if not any(key.startswith(_encoders.PREFIX) for key in published.tensors):
+        return []
+    shape = decoder.card["options"]
+    rows = 2 * int(math.log2(shape["size"])) - 2, shape["latent"]
+    with _naming(path):
+        kind, extras = published.kind.value, published.extras
+        return [Model(*_encoders.encoder_to_ours(published.tensors, kind, extras, rows))]
+
+
+def _check_finite(models: list[Model], path: Path) -> None:
     """Raise BadModel naming a tensor that holds NaN or infinity."""
-    for key, values in tensors.items():
+    for key, values in (pair for model in models for pair in model.tensors.items()):
         if not np.isfinite(values).all():
             raise BadModel(
                 f"{path} holds NaN or infinite numbers in {key}; its training diverged or the file "
@@ -86,6 +108,9 @@ def _whole(folder: Path) -> Iterator[None]:
         with suppress(OSError):  # the first error is the one to tell
             for name in (CARD, WEIGHTS):
                 (folder / name).unlink(missing_ok=True)
+                (folder / ENCODER / name).unlink(missing_ok=True)
+            if (folder / ENCODER).is_dir():
+                (folder / ENCODER).rmdir()
             for path in missing:  # the innermost first
                 path.rmdir()
         raise
@@ -99,9 +124,16 @@ def convert(published: Published, path: Path) -> Model:
     """
     if published.kind in DIRECTIONS:
         raise BadInput(f"{path} holds directions, not a network; say with --for which model's")
+    with _naming(path):
+        return CONVERTERS[published.kind](published)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Errors name the file."""
     try:
         with refusals(path):
-            return CONVERTERS[published.kind](published)
+            yield
     except MienError as error:
         raise error if str(path) in str(error) else BadModel(f"{path}: {error}") from error
 
@@ -120,7 +152,7 @@ def _rosinality(published: Published) -> Model:
     return _stylegan2(*rosinality.generator_to_ours(tensors, average))
 
 
-def _encoder(published: Published) -> Model:
+def _decoder(published: Published) -> Model:
     """The decoder of pSp or e4e."""
     inner = {k.removeprefix(DECODER): v for k, v in published.tensors.items() if k[:8] == DECODER}
     if "latent_avg" in published.tensors:
@@ -212,8 +244,8 @@ def _stargan_discriminator(published: Published) -> Model:
 
 CONVERTERS: dict[Kind, Callable[[Published], Model]] = {
     Kind.ROSINALITY: _rosinality,
-    Kind.PSP: _encoder,
-    Kind.E4E: _encoder,
+    Kind.PSP: _decoder,
+    Kind.E4E: _decoder,
     Kind.NVIDIA: _nvidia,
     Kind.NVIDIA_TF: _nvidia_tf,
     Kind.GENFORCE_STYLEGAN2: _genforce,

@@ -40,19 +40,17 @@ def detect(path: Path) -> Kind:
         return recognise(content.value).kind
 
 
-def read(path: Path, skip: str = "") -> Published:
+def read(path: Path) -> Published:
     """The tensors of a file, without running anything in it.
 
-    Of several generators in the file the averaged one is taken. skip: the beginning of
-    names to leave out, such as "encoder." where only pSp's decoder is wanted.
-    Raises BadInput when there is no such file and BadModel when it is damaged,
-    would run code, declares more than it holds, or holds nothing that mien knows.
+    Of several generators in the file the averaged one is taken. Raises BadInput when
+    there is no such file and BadModel when it is damaged, would run code, declares
+    more than it holds, or holds nothing that mien knows.
     """
     content = open_content(path)
     with refusals(path):
         found = recognise(content.value)
-        leaves = {k: v for k, v in found.leaves.items() if not (skip and k.startswith(skip))}
-        tensors = arrays(leaves, content.size)
+        tensors = arrays(found.leaves, content.size)
         if found.kind in DIRECTIONS:
             check_directions(tensors, path)
         return Published(found.kind, tensors, found.extras, found.config)

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mien.encoders._ir_se import Trunk, TrunkShape
+from mien.recognise.ir_se import Trunk, TrunkShape
 
 SIZE = 112  # px the network reads
 WIDTH = 512  # of an embedding

@@ -27,6 +27,7 @@ TAPS = {"mobilenet_v2": (1, 3, 6, 13), "efficientnet_lite0": (1, 3, 5, 11)}
 CHANNELS = {"mobilenet_v2": (16, 24, 32, 96), "efficientnet_lite0": (16, 24, 40, 112)}
 COLOURS, SLOPE = 3, 0.2
 WIDEST = 64  # channels that a head grows to
+MOMENTUM = 0.05  # of the statistics of photos
 
 
 class Features(nn.Module):
@@ -88,26 +89,33 @@ def _conv(inputs: int, outputs: int, side: int, stride: int = 1, padding: int = 
 
 def _block(inputs: int, outputs: int, side: int, stride: int = 1) -> list[nn.Module]:
     conv = _conv(inputs, outputs, side, stride, 1)
-    return [conv, PhotoNorm(outputs), nn.LeakyReLU(SLOPE)]
+    return [conv, PhotoNorm(outputs, momentum=MOMENTUM), nn.LeakyReLU(SLOPE)]
 
 
 class PhotoNorm(nn.BatchNorm2d):
-    """Batch normalisation that takes its statistics from photos, for samples too.
+    """Batch normalisation by the running statistics of photos, for photos and samples alike.
 
     Normalised on their own, as published, samples hide what a whole batch of
-    them has in common, and the generator's colours and outlines wandered.
+    them has in common, and the generator's colours and outlines wandered. With
+    its own statistics for photos only, a small batch of these betrays itself
+    by being exactly normal, and the heads learned that instead of looks.
     `photos` says what the next batch holds.
     """
 
     photos = True
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """[N, C, H, W] -> the same shape."""
-        photos = self.photos and self.training
+        """[N, C, H, W] -> the same shape; photos move the statistics first, while it trains."""
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        if self.photos and self.training:
+            with torch.no_grad():
+                variance, mean = torch.var_mean(x.float(), (0, 2, 3), correction=0)
+                self.running_mean.lerp_(mean, self.momentum or 0.0)
+                self.running_var.lerp_(variance, self.momentum or 0.0)
         return F.batch_norm(
-            x, self.running_mean, self.running_var, self.weight, self.bias,
-            photos, self.momentum or 0.0, self.eps,
-        )  # fmt: skip
+            x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps
+        )
 
 
 class Head(nn.Module):
