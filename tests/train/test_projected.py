@@ -38,21 +38,25 @@ def test_folded_norms_change_nothing():
     torch.testing.assert_close(network(x), want)
 
 
-def test_mobilenets_maps_are_the_trunks(faces):
+STRIDES = [(2, slice(4)), (4, slice(1, 5))]
+
+
+@pytest.mark.parametrize(("stride", "chosen"), STRIDES)
+def test_mobilenets_maps_are_the_trunks(faces, stride, chosen):
     x, want = normalise(faces), []
     trunk = load_trunk(mobilenet_v2).eval()
     with torch.no_grad():
         for number, layer in enumerate(trunk.layers()):
             x = layer(x)
             want += [x] if number in TAPS["mobilenet_v2"] else []
-        got = Features("mobilenet_v2")(faces)
-    for one, two in zip(got, want, strict=True):
+        got = Features("mobilenet_v2", stride)(faces)
+    for one, two in zip(got, want[chosen], strict=True):
         torch.testing.assert_close(one[:, :-3], two, rtol=1e-3, atol=1e-3)
 
 
 def test_maps_end_with_the_colours_of_their_places(faces):
     with torch.no_grad():
-        maps = Features("mobilenet_v2", pretrained=False)(faces)
+        maps = Features("mobilenet_v2", 2, pretrained=False)(faces)
     for x in maps:
         side = x.shape[2]
         blocks = faces.reshape(2, 3, side, 64 // side, side, 64 // side)
@@ -65,16 +69,27 @@ def test_lite0s_last_tap_is_the_trunks(faces):
     trunk._blocks[last].register_forward_hook(lambda *a: seen.append(a[2]))
     with torch.no_grad():
         trunk(normalise(faces))
-        got = Features("efficientnet_lite0")(faces)[-1]
+        got = Features("efficientnet_lite0", 4)(faces)[-1]
     torch.testing.assert_close(got[:, :-3], seen[0], rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.parametrize(("stride", "chosen"), STRIDES)
 @pytest.mark.parametrize("trunk", sorted(TAPS))
-def test_maps_have_the_strides_and_channels_declared(trunk, faces):
+def test_maps_have_the_strides_and_channels_declared(trunk, faces, stride, chosen):
     with torch.no_grad():
-        maps = Features(trunk, pretrained=False)(faces)
-    assert [x.shape[1] for x in maps] == [count + 3 for count in CHANNELS[trunk]]
-    assert [x.shape[2] for x in maps] == [32, 16, 8, 4]
+        maps = Features(trunk, stride, pretrained=False)(faces)
+    assert [x.shape[1] for x in maps] == [count + 3 for count in CHANNELS[trunk][chosen]]
+    assert [64 // x.shape[2] for x in maps] == [stride, 2 * stride, 4 * stride, 8 * stride]
+
+
+@pytest.mark.parametrize(("size", "side"), [(64, 32), (128, 32), (256, 64)])
+def test_small_faces_are_enlarged_for_the_trunk(size, side):
+    judge = Projected(size, "mobilenet_v2", pretrained=False)
+    with torch.no_grad():
+        maps = judge.project(torch.zeros(1, 3, size, size))
+        logits = judge.logits(maps, photos=True)
+    assert [x.shape[2] for x in maps] == [side, side // 2, side // 4, side // 8]
+    assert len(logits) == 4
 
 
 def test_mixing_is_linear_and_lets_coarse_maps_reach_fine_ones():

@@ -10,13 +10,13 @@ from sklearn.linear_model import Ridge
 
 from mien.generators.vae import Architecture, Network
 from mien.recognise import mobilenet_v2
+from mien.recognise.deep_features import FeatureLoss
 from mien.recognise.imagenet import load_trunk
 from mien.train import vae
 from mien.train._vae_inner import fit_inner
 from mien.train._vae_state import Weights, schedule
 from mien.train.adversarial import critic_hinge
 from mien.train.patches import PatchCritic, weighed
-from mien.train.perceptual import FeatureLoss
 from mien.train.run import Run
 
 SMALL = vae.Recipe(

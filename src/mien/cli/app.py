@@ -17,6 +17,7 @@ from mien.cli import (
     edit,
     find,
     gallery,
+    invert,
     models,
     sample,
     study,
@@ -96,6 +97,7 @@ def mien(
 
 app.command("edit")(edit.edit)
 app.command("find")(find.find)
+app.command("invert")(invert.invert)
 app.command("sample")(sample.sample)
 app.command("interpolate")(sample.interpolate)
 app.command("attributes")(attributes.attributes)

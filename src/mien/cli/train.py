@@ -69,6 +69,28 @@ def train_stylegan2(
     _train("stylegan2", data, out, name, recipe or [], "export" if export else "train")
 
 
+@app.command("e4e")
+def train_e4e(
+    data: options.Data,
+    out: Out = Path("runs/e4e"),
+    name: Name = "e4e",
+    recipe: Recipe = None,
+) -> None:
+    """Train an e4e encoder for a StyleGAN2 (--recipe generator=) on CelebA at DATA."""
+    _train("encoder", data, out, name, ["method=e4e", *(recipe or [])])
+
+
+@app.command("psp")
+def train_psp(
+    data: options.Data,
+    out: Out = Path("runs/psp"),
+    name: Name = "psp",
+    recipe: Recipe = None,
+) -> None:
+    """Train a pSp encoder for a StyleGAN2 (--recipe generator=) on CelebA at DATA."""
+    _train("encoder", data, out, name, ["method=psp", *(recipe or [])])
+
+
 def _train(
     part: str, data: Path, out: Path, name: str, changes: Sequence[str], verb: str = "train"
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mien.checkpoint import CARD, find_model, load_card
+from mien.checkpoint import CARD, find_model, load_card, mark
 from mien.errors import BadModel
 from mien.rooms import open_part
 
@@ -19,17 +19,33 @@ ENCODER = "encoder"  # folder, inside a generator's, of the encoder that reads p
 def open_space(name_or_folder: str | Path = "vae-128") -> Space:
     """The latent space of an embedded model by name, or of a model folder.
 
-    Raises UnknownName for an unknown model and BadModel for a damaged one or
-    one that is not a space.
+    A generator's own encoder is opened with it; an encoder's folder opens the
+    generator that it was trained for, with that encoder. Raises UnknownName for an
+    unknown model and BadModel for a damaged one, one that is not a space, or an
+    encoder whose generator has changed.
     """
     folder = find_model(name_or_folder)
     card = load_card(folder)
+    if card["kind"] == "encoder":
+        return _inverted(folder, find_model(card["generator"]))
     if card["kind"] != "space":
         raise BadModel(f"{name_or_folder} is a {card['kind']}, not a latent space")
-    space = open_part("generators", card["architecture"]).open_space(folder)
     if (folder / ENCODER / CARD).is_file():
-        encoder = load_card(folder / ENCODER)
-        part = open_part("encoders", encoder["architecture"])
-        space.inverter = part.open_inverter(folder / ENCODER, space.network.average)
+        return _inverted(folder / ENCODER, folder)
+    space: Space = open_part("generators", card["architecture"]).open_space(folder)
+    return space
+
+
+def _inverted(encoder: Path, generator: Path) -> Space:
+    """The generator's space, which reads photos by the encoder."""
+    card, wanted = load_card(encoder), load_card(generator)
+    if card.get("generator_mark", mark(wanted)) != mark(wanted):
+        raise BadModel(
+            f"{encoder} was trained for {card['generator_mark']}, but {generator} is "
+            f"{mark(wanted)}; train the encoder again"
+        )
+    space = open_part("generators", wanted["architecture"]).open_space(generator)
+    part = open_part("encoders", card["architecture"])
+    space.inverter = part.open_inverter(encoder, space.network.average)
     opened: Space = space
     return opened

@@ -22,7 +22,7 @@ class Recipe:
     """Options of one StyleGAN2 training."""
 
     shape: Architecture = field(
-        default_factory=lambda: Architecture(latent=128, layers=2, base=1024, most=128)
+        default_factory=lambda: Architecture(latent=128, layers=2, base=2048, most=256)
     )
     discriminator: str = "projected"  # on ImageNet features; or "own": StyleGAN2's, with R1
     critic_base: int = 1024  # channels of the own one at resolution r: critic_base / r

@@ -8,6 +8,7 @@ numbers, and differ little from one layer to the next.
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -50,6 +51,16 @@ class Pool:
         """Codes [N, L, D] -> styles [N, D]: new ones, or older ones that they replace."""
         rows = (row[self.random.randint(0, len(row) - 1)] for row in codes)
         return torch.stack([self._exchange(row) for row in rows])
+
+    def state_dict(self) -> dict[str, Any]:
+        """What is remembered, and where the random numbers stand."""
+        return {"styles": list(self.styles), "random": self.random.getstate()}
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        """Restore what `state_dict` gave."""
+        version, numbers, ahead = saved["random"]
+        self.styles = list(saved["styles"])
+        self.random.setstate((version, tuple(numbers), ahead))
 
     def _exchange(self, style: torch.Tensor) -> torch.Tensor:
         if len(self.styles) < self.size:

@@ -3,8 +3,8 @@
 Sauer et al., "Projected GANs Converge Faster" (NeurIPS 2021): a trunk's maps
 at several strides pass fixed random 1x1 convolutions (channels) and a fixed
 random top-down pyramid (scales), and one small discriminator reads each. Here
-the trunk sees the faces at their own size, and batch normalisation is folded
-into its convolutions, which run in bf16.
+smaller faces are brought to 128 px, and batch normalisation is folded into the
+trunk's convolutions, which run in bf16.
 """
 
 from __future__ import annotations
@@ -22,30 +22,34 @@ from mien.generators.layers.statistics import append_deviation
 from mien.recognise import efficientnet_lite0, mobilenet_v2
 from mien.recognise.imagenet import load_trunk, normalise
 
-# the last layers at strides 2, 4, 8, 16 and their channels
-TAPS = {"mobilenet_v2": (1, 3, 6, 13), "efficientnet_lite0": (1, 3, 5, 11)}
-CHANNELS = {"mobilenet_v2": (16, 24, 32, 96), "efficientnet_lite0": (16, 24, 40, 112)}
+# the last layers at strides 2, 4, 8, 16, 32 and their channels
+TAPS = {"mobilenet_v2": (1, 3, 6, 13, 17), "efficientnet_lite0": (1, 3, 5, 11, 16)}
+CHANNELS = {"mobilenet_v2": (16, 24, 32, 96, 320), "efficientnet_lite0": (16, 24, 40, 112, 320)}
+MAPS = 4  # of these that are read
+SIDE = 128  # px; trunks know objects of photos, of which smaller faces have too little
 COLOURS, SLOPE = 3, 0.2
 WIDEST = 64  # channels that a head grows to
 MOMENTUM = 0.05  # of the statistics of photos
 
 
 class Features(nn.Module):
-    """Maps of a frozen trunk at strides 2, 4, 8 and 16, and the colours at the same places.
+    """Four maps of a frozen trunk, each half the one before, and the colours at the same places.
 
-    A classifier's trunk forgets colours, so the shrunken face itself is
-    appended to every map.
+    stride: of the first map, 2 or 4. A classifier's trunk forgets colours, so the
+    shrunken face itself is appended to every map.
     """
 
-    def __init__(self, trunk: str, pretrained: bool = True) -> None:
+    def __init__(self, trunk: str, stride: int, pretrained: bool = True) -> None:
         super().__init__()
-        layers = _layers(trunk, pretrained)[: max(TAPS[trunk]) + 1]
+        first = stride // 4
+        self.taps = TAPS[trunk][first : first + MAPS]
+        self.channels = CHANNELS[trunk][first : first + MAPS]
+        layers = _layers(trunk, pretrained)[: self.taps[-1] + 1]
         self.layers = nn.ModuleList(layers).requires_grad_(False)
-        self.taps = TAPS[trunk]
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, faces: torch.Tensor) -> list[torch.Tensor]:
-        """[N, 3, S, S] in [-1, 1] -> maps [N, C + 3, S/2, S/2], [N, C' + 3, S/4, S/4], ..."""
+        """[N, 3, S, S] in [-1, 1] -> maps [N, C + 3, S/stride, S/stride], ..."""
         x = normalise(faces).contiguous(memory_format=torch.channels_last)
         found = []
         for number, layer in enumerate(self.layers):
@@ -149,15 +153,18 @@ class Projected(nn.Module):
         pretrained: bool = True,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.features = Features(trunk, pretrained)
-        self.mixing = Mixing(CHANNELS[trunk], widths)
+        self.side = max(size, SIDE)
+        self.features = Features(trunk, 4, pretrained)
+        self.mixing = Mixing(self.features.channels, widths)
         self.heads = nn.ModuleList(
-            Head(width, size >> (number + 1)) for number, width in enumerate(widths)
+            Head(width, self.side >> (number + 2)) for number, width in enumerate(widths)
         )
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def project(self, faces: torch.Tensor) -> list[torch.Tensor]:
         """Faces [N, 3, S, S] in [-1, 1] -> the mixed maps; carries gradients to the faces."""
+        if faces.shape[2] != self.side:
+            faces = F.interpolate(faces, size=(self.side, self.side), mode="bilinear")
         mixed: list[torch.Tensor] = self.mixing(self.features(faces))
         return mixed
 

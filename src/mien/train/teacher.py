@@ -33,7 +33,7 @@ class Teacher:
     """
 
     def __init__(self, trunk: str, feature: float) -> None:
-        self.features, self.feature = Features(trunk), feature
+        self.features, self.feature = Features(trunk, 2), feature
 
     def loss(self, samples: torch.Tensor, photos: torch.Tensor) -> torch.Tensor:
         """Mean squared error + `feature` * squared difference of features over their variance."""

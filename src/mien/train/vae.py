@@ -26,13 +26,13 @@ from mien.faces.celeba import read_celeba
 from mien.generators.vae import Network, open_space
 from mien.measure.reconstruction import reconstruction_table
 from mien.recognise import mobilenet_v2
+from mien.recognise.deep_features import FeatureLoss
 from mien.recognise.imagenet import load_trunk
 from mien.train import augment
 from mien.train._vae_inner import fit_inner
 from mien.train._vae_state import Recipe, State, Weights, schedule, start
 from mien.train.adversarial import critic_hinge, generator_hinge
 from mien.train.patches import PatchCritic, weighed
-from mien.train.perceptual import FeatureLoss
 from mien.train.run import Run, batch_indices, generator
 
 Progress = Callable[[int, int, str], None]
