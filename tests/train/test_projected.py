@@ -92,6 +92,23 @@ def test_small_faces_are_enlarged_for_the_trunk(size, side):
     assert len(logits) == 4
 
 
+def test_the_close_view_is_the_inner_face_with_heads_of_its_own(faces):
+    judge = Projected(64, "mobilenet_v2", pretrained=False)
+    with torch.no_grad():
+        whole = judge.project(faces)
+        judge.close = True
+        close = judge.project(faces)
+        inner = torch.nn.functional.interpolate(
+            faces[:, :, 20:52, 16:48], size=128, mode="bilinear"
+        )
+        for one, two in zip(close, judge.mixing(judge.features(inner)), strict=True):
+            torch.testing.assert_close(one, two)
+    assert [x.shape for x in close] == [x.shape for x in whole]
+    sum(x.sum() for x in judge.logits(close, photos=True)).backward()
+    assert all(x.grad is None for x in judge.heads.parameters())
+    assert all(x.grad is not None for x in judge.close_heads.parameters())
+
+
 def test_mixing_is_linear_and_lets_coarse_maps_reach_fine_ones():
     mixing = Mixing((2, 3), (4, 5))
     fine, coarse = torch.randn(1, 5, 8, 8), torch.randn(1, 6, 4, 4)
@@ -153,7 +170,7 @@ def test_only_heads_learn_and_faces_get_gradients(faces):
     judge = Projected(64, "mobilenet_v2", pretrained=False)
     learning = {key for key, value in judge.named_parameters() if value.requires_grad}
     assert learning
-    assert all(key.startswith("heads.") for key in learning)
+    assert all(key.startswith(("heads.", "close_heads.")) for key in learning)
     faces.requires_grad_()
     logits = judge.logits(judge.project(faces), photos=True)
     (gradient,) = torch.autograd.grad(sum(x.sum() for x in logits), faces)

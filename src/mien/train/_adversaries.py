@@ -27,6 +27,9 @@ class Adversary(nn.Module, ABC):
 
     hinge = False
 
+    def turn(self, step: int) -> None:
+        """Say which step comes next, where not all are alike."""
+
     @abstractmethod
     def project(self, faces: torch.Tensor) -> list[torch.Tensor]:
         """Faces [N, 3, S, S] in [-1, 1] -> maps, with gradients to the faces."""
@@ -92,6 +95,10 @@ class ProjectedAdversary(Adversary):
         super().__init__()
         self.network = Projected(shape.size, trunk)
 
+    def turn(self, step: int) -> None:
+        """Every other step looks closely."""
+        self.network.close = step % 2 == 1
+
     def project(self, faces: torch.Tensor) -> list[torch.Tensor]:
         """Mixed feature maps at four scales."""
         return self.network.project(faces)
@@ -102,7 +109,7 @@ class ProjectedAdversary(Adversary):
 
     def learning(self) -> list[nn.Parameter]:
         """The heads alone."""
-        return list(self.network.heads.parameters())
+        return [*self.network.heads.parameters(), *self.network.close_heads.parameters()]
 
 
 def open_adversary(kind: str, shape: Architecture, trunk: str, compiled: bool) -> Adversary:

@@ -27,6 +27,7 @@ TAPS = {"mobilenet_v2": (1, 3, 6, 13, 17), "efficientnet_lite0": (1, 3, 5, 11, 1
 CHANNELS = {"mobilenet_v2": (16, 24, 32, 96, 320), "efficientnet_lite0": (16, 24, 40, 112, 320)}
 MAPS = 4  # of these that are read
 SIDE = 128  # px; trunks know objects of photos, of which smaller faces have too little
+CLOSE = (5, 13), (4, 12)  # rows and columns of the close view, in sixteenths: brows to chin
 COLOURS, SLOPE = 3, 0.2
 WIDEST = 64  # channels that a head grows to
 MOMENTUM = 0.05  # of the statistics of photos
@@ -146,7 +147,13 @@ class Head(nn.Module):
 
 
 class Projected(nn.Module):
-    """Features, mixing and a head a scale; only the heads learn."""
+    """Features, mixing and a head a scale; only the heads learn.
+
+    It looks at whole faces, or, while `close` is set, at the inner face enlarged,
+    with heads of their own: eyes are small, and a whole face has much else to judge.
+    """
+
+    close = False
 
     def __init__(
         self, size: int, trunk: str, widths: Sequence[int] = (32, 48, 64, 128),
@@ -156,13 +163,16 @@ class Projected(nn.Module):
         self.side = max(size, SIDE)
         self.features = Features(trunk, 4, pretrained)
         self.mixing = Mixing(self.features.channels, widths)
-        self.heads = nn.ModuleList(
-            Head(width, self.side >> (number + 2)) for number, width in enumerate(widths)
-        )
+        sides = [self.side >> (number + 2) for number in range(len(widths))]
+        self.heads = nn.ModuleList(map(Head, widths, sides))
+        self.close_heads = nn.ModuleList(map(Head, widths, sides))
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def project(self, faces: torch.Tensor) -> list[torch.Tensor]:
         """Faces [N, 3, S, S] in [-1, 1] -> the mixed maps; carries gradients to the faces."""
+        if self.close:
+            rows, columns = (slice(*(place * faces.shape[2] // 16 for place in x)) for x in CLOSE)
+            faces = faces[:, :, rows, columns]
         if faces.shape[2] != self.side:
             faces = F.interpolate(faces, size=(self.side, self.side), mode="bilinear")
         mixed: list[torch.Tensor] = self.mixing(self.features(faces))
@@ -170,10 +180,11 @@ class Projected(nn.Module):
 
     def logits(self, maps: Sequence[torch.Tensor], photos: bool) -> list[torch.Tensor]:
         """Mixed maps of photos or of samples -> logits of every head."""
-        for layer in self.heads.modules():
+        heads = self.close_heads if self.close else self.heads
+        for layer in heads.modules():
             if isinstance(layer, PhotoNorm):
                 layer.photos = photos
-        return [head(x) for head, x in zip(self.heads, maps, strict=True)]
+        return [head(x) for head, x in zip(heads, maps, strict=True)]
 
 
 def _layers(trunk: str, pretrained: bool) -> list[nn.Module]:

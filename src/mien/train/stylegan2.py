@@ -110,6 +110,7 @@ def _compete(
     state: State, batch: Batch, step: int, recipe: Recipe, random: torch.Generator
 ) -> tuple[torch.Tensor, Terms]:
     """A step of the discriminator; the generator's loss and the terms to log."""
+    state.adversary.turn(step)
     photos, share = batch.photos, _share(state, recipe)
     copies = 0 if batch.numbers is None else round(recipe.copies * len(photos))
     drawn = torch.randperm(len(photos), generator=random)[:copies]
