@@ -69,6 +69,15 @@ def load_card(folder: Path) -> dict[str, Any]:
     return dict(card)
 
 
+def space_card(name_or_folder: str | Path) -> dict[str, Any]:
+    """The card of the latent space that a model opens: its own, or its generator's if an encoder.
+
+    Raises UnknownName for an unknown model.
+    """
+    card = load_card(find_model(name_or_folder))
+    return load_card(find_model(card["generator"])) if card["kind"] == "encoder" else card
+
+
 def load_model(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """(tensors by key, card) of a model folder, checked against the card's sha256.
 

@@ -171,11 +171,11 @@ def _moved(component: int | None, amount: float, finder: finders.Named | None) -
 
 
 def _edit_photo(asked: Asked, photo: Path, number: int, aligned: bool) -> None:
-    from mien.checkpoint import find_model, load_card
+    from mien.checkpoint import space_card
     from mien.provenance.mark import save_picture
 
     found = None if asked.method else _directions(asked.recipe)
-    card = load_card(find_model(asked.recipe.space))
+    card = space_card(asked.recipe.space)
     portrait = options.portrait_of(photo, card, number, aligned)
 
     from mien.edit.photo import edit_photo, edit_strip  # torch begins here

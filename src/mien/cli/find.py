@@ -102,7 +102,7 @@ def find(
 
     Example: mien find me.jpg --adjust Smiling=1 --prefer Eyeglasses=30 -k 10 --sheet hits.png
     """
-    from mien.checkpoint import find_model, load_card
+    from mien.checkpoint import space_card
     from mien.search.find import open_gallery
 
     wish = _wish(adjust or [], prefer or [], k, semantics)
@@ -110,7 +110,7 @@ def find(
         options.check_picture(sheet, "--sheet", photo)
     directions = _basis(basis, wish)
     opened = open_gallery(gallery)
-    portrait = options.portrait_of(photo, load_card(find_model(space)), number, aligned)
+    portrait = options.portrait_of(photo, space_card(space), number, aligned)
     from mien.generators import open_space  # torch, after what can be refused without it
 
     sought = Sought(portrait.face, wish, open_space(space), directions)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -55,7 +55,7 @@ def invert(
     Example: mien invert me.jpg --method hybrid --steps 200. Beside the picture lies
     the latent, PHOTO-inverted.npz: values, the space, the model and any noise maps.
     """
-    from mien.checkpoint import find_model, load_card
+    from mien.checkpoint import space_card
     from mien.provenance.mark import save_picture
 
     if method not in METHODS:
@@ -64,7 +64,7 @@ def invert(
         raise BadInput(f"--steps belongs to a descent; --method {method} takes one pass")
     out = out or Path(f"{photo.stem}-inverted.png")
     options.check_picture(out, "-o", photo)
-    portrait = options.portrait_of(photo, _card(load_card(find_model(space))), number, aligned)
+    portrait = options.portrait_of(photo, space_card(space), number, aligned)
 
     import numpy as np
 
@@ -79,13 +79,6 @@ def invert(
     _save_latent(out.with_suffix(".npz"), latent, noise)
     error = float(np.square(face - faces).mean())
     typer.echo(f"{out}: mean squared error {error:.4f}; latent in {out.with_suffix('.npz')}")
-
-
-def _card(card: dict[str, Any]) -> dict[str, Any]:
-    """The card of the generator that an encoder's card names, or the card itself."""
-    from mien.checkpoint import find_model, load_card
-
-    return load_card(find_model(card["generator"])) if card["kind"] == "encoder" else card
 
 
 def _found(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from torch import nn
 from mien.checkpoint import load_model
 from mien.encoders._pyramid import Architecture
 from mien.errors import BadInput, BadModel
+from mien.generators.layers.fold import fold_norms
 from mien.recognise.ir_se import TrunkShape
 
 BATCH = 8  # faces encoded at once
@@ -29,7 +31,9 @@ class Inverter:
     def __init__(self, network: nn.Module, card: dict[str, Any], average: torch.Tensor) -> None:
         """average: the generator's w [D] that a centred encoder gives differences from."""
         self.network = network.eval().requires_grad_(False)
+        fold_norms(self.network)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._half: nn.Module | None = None
         self.card, self.size = card, int(card["options"]["size"])
         self.styles = int(card["options"]["styles"])
         self.average = average if card["centred"] else torch.zeros_like(average)
@@ -48,10 +52,31 @@ class Inverter:
         """`codes` of tensors, with gradients where they are wanted."""
         if faces.shape[2] != self.size:
             faces = F.adaptive_avg_pool2d(faces, self.size)
-        found = self.network(faces.contiguous(memory_format=torch.channels_last)).float()
+        found = self._run(faces.contiguous(memory_format=torch.channels_last)).float()
         if found.ndim == 2:  # one style for all rows
             found = found[:, None].expand(-1, self.styles, -1)
         return found + self.average
+
+    def _run(self, faces: torch.Tensor) -> torch.Tensor:
+        """In bf16 where the caller's autocast says so, from weights that are cast once."""
+        found: torch.Tensor
+        if not torch.is_autocast_enabled(faces.device.type):
+            found = self.network(faces)
+            return found
+        if self._half is None:
+            self._half = halved(self.network)
+        with torch.autocast(faces.device.type, enabled=False):
+            found = self._half(faces.bfloat16())
+        return found
+
+
+def halved(network: nn.Module) -> nn.Module:
+    """A copy whose convolutions and rectifiers are bf16; normalisation and last layers fp32."""
+    copied = copy.deepcopy(network)
+    for layer in copied.modules():
+        if isinstance(layer, nn.Conv2d | nn.PReLU):
+            layer.bfloat16()
+    return copied
 
 
 def open_network(

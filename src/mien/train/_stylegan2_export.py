@@ -19,7 +19,7 @@ from mien.train._stylegan2_watch import distance, save_grid
 from mien.train.run import Run
 
 Progress = Callable[[int, int, str], None]
-TRUNCATION = 0.7  # default of the card: rarer faces given up for cleaner ones
+TRUNCATION = 0.7  # of the second picture: rarer faces given up for cleaner ones
 
 
 def export(
@@ -28,7 +28,8 @@ def export(
     """Write the model folder `folder/name` from the run's last checkpoint, return its card.
 
     Beside the weights (averaged, fp16) lie samples.png, 64 faces of seed 0
-    without truncation, and truncated.png, the same at the card's truncation.
+    without truncation, as the card's distance is measured, and truncated.png, the same
+    drawn towards the average.
     Raises BadInput when the run has no checkpoint yet, or one of other sizes.
     """
     saved = _checkpoint(folder)
@@ -95,7 +96,6 @@ def _card(name: str, shape: Architecture, recipe: dict[str, Any]) -> dict[str, A
         "options": asdict(shape),
         "latent": [shape.styles, shape.latent],
         "input": {"size": shape.size, "frame": "celeba", "range": [-1, 1]},
-        "truncation": TRUNCATION,
         "data": "CelebA train split (15,000 photos, mirrored at random)",
         "licence": "Apache-2.0 code; weights for non-commercial research (CelebA's terms)",
         "recipe": recipe,

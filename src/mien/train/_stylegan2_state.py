@@ -36,7 +36,7 @@ class Recipe:
     feature: float = 0.1  # weight of deep features in drawing photos
     batch: int = 16
     rate: float = 1.5e-3  # Adam's for the generator, constant
-    critic_rate: float = 7e-4  # Adam's for the discriminator, constant
+    critic_rate: float = 1.4e-3  # Adam's for the discriminator, constant
     mixing: float = 0.1  # share of faces with two styles
     augmentation: str = "fixed"  # "none", "fixed" or "adaptive"
     share: float = 0.1  # probability of each fixed augmentation

@@ -1,0 +1,117 @@
+"""`mien invert` over a toy StyleGAN2 and its toy encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mien.checkpoint import load_card, mark, save_model
+from mien.encoders import e4e
+from mien.errors import BadModel
+from mien.generators import open_space
+from mien.generators.stylegan2 import Architecture, Generator
+from mien.provenance.mark import read_note
+from mien.recognise.ir_se import TrunkShape
+from mien.types import Latent
+from tests.cli.conftest import Mien
+
+SHAPE = Architecture(size=64, latent=12, layers=2, base=256, most=16)
+SIZES = e4e.Architecture(64, 10, 12, TrunkShape((4, 4, 6, 8, 10), (1, 1, 1, 1)))
+
+
+@pytest.fixture
+def generator(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    network = Generator(SHAPE)
+    network.estimate_average()
+    card = {
+        "name": "toy", "kind": "space", "architecture": "stylegan2", "space": "w+",
+        "options": asdict(SHAPE), "latent": [10, 12], "licence": "toy",
+        "input": {"size": 64, "range": [-1, 1], "frame": "celeba"},
+    }  # fmt: skip
+    save_model(tmp_path / "toy", {k: v.numpy() for k, v in network.state_dict().items()}, card)
+    return tmp_path / "toy"
+
+
+@pytest.fixture
+def encoder(tmp_path: Path, generator: Path) -> Path:
+    torch.manual_seed(1)
+    tensors = {k: v.numpy() for k, v in e4e.Encoder(SIZES).state_dict().items()}
+    card = {
+        "name": "reader", "kind": "encoder", "architecture": "e4e", "form": "styles",
+        "centred": True, "stage": 9, "options": asdict(SIZES), "generator": str(generator),
+        "generator_mark": mark(load_card(generator)),
+    }  # fmt: skip
+    save_model(tmp_path / "reader", tensors, card)
+    return tmp_path / "reader"
+
+
+def saved(path: str, model: str) -> Latent:
+    with np.load(path) as found:
+        assert (str(found["space"]), str(found["model"])) == ("w+", model)
+        return Latent(found["values"], "w+", model)
+
+
+@pytest.mark.parametrize(
+    ("method", "steps"), [("e4e", ()), ("hybrid", ("--steps", 2)), ("optimise", ("--steps", 2))]
+)
+def test_the_picture_shows_what_the_latent_decodes_to(
+    mien: Mien, encoder: Path, astronaut: Path, method: str, steps: tuple[object, ...]
+) -> None:
+    options = ("--space", encoder, "--method", method, "-o", "found.png", *steps)
+    result = mien("invert", astronaut, *options)
+    assert result.exit_code == 0, result.output
+    space = open_space(encoder)
+    latent = saved("found.npz", space.mark)
+    pixels = np.asarray(Image.open("found.png")).astype(float)
+    assert pixels.shape == (64, 128, 3)
+    wanted = (space.decode(latent)[0].transpose(1, 2, 0) + 1) * 127.5
+    assert np.abs(pixels[:, 64:] - wanted).max() <= 1
+    assert read_note(Path("found.png"))["method"] == method
+
+
+def test_noise_maps_are_kept_beside_the_latent(
+    mien: Mien, generator: Path, astronaut: Path
+) -> None:
+    options = ("--method", "optimise", "--steps", 2, "--option", "noise=1e5")
+    result = mien("invert", astronaut, "--space", generator, *options)
+    assert result.exit_code == 0, result.output
+    with np.load("astronaut-inverted.npz") as found:
+        assert sum(key.startswith("noise_") for key in found) == 9
+
+
+def test_what_cannot_be_inverted_is_said(
+    refused: Callable[..., str], generator: Path, encoder: Path, astronaut: Path
+) -> None:
+    assert "restyle" in refused("invert", astronaut, "--method", "restyle")
+    said = refused("invert", astronaut, "--space", generator, "--method", "e4e")
+    assert "cannot read a photo by itself" in said
+    said = refused("invert", astronaut, "--space", encoder, "--method", "psp")
+    assert "ask for --method e4e" in said
+    said = refused("invert", astronaut, "--space", encoder, "--method", "e4e", "--steps", 5)
+    assert "--steps" in said
+    assert "StyleGAN2" in refused("invert", astronaut, "--space", "vae-128", "--method", "optimise")
+    assert not list(Path().glob("*.np*"))
+
+
+def test_an_encoder_serves_its_own_generator_only(encoder: Path, generator: Path) -> None:
+    tensors = Generator(replace(SHAPE, layers=1)).state_dict()
+    card = load_card(generator) | {"options": asdict(replace(SHAPE, layers=1))}
+    save_model(generator, {k: v.numpy() for k, v in tensors.items()}, card)
+    with pytest.raises(BadModel, match="train the encoder again"):
+        open_space(encoder)
+
+
+def test_photos_are_edited_in_an_encoders_space(
+    mien: Mien, encoder: Path, astronaut: Path
+) -> None:
+    options = ("--method", "sefa", "--component", 1, "--layers", "0-3", "-o", "edited.png")
+    result = mien("edit", astronaut, "--space", encoder, *options)
+    assert result.exit_code == 0, result.output
+    assert Image.open("edited.png").size == Image.open(astronaut).size
