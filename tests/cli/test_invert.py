@@ -21,8 +21,8 @@ from mien.recognise.ir_se import TrunkShape
 from mien.types import Latent
 from tests.cli.conftest import Mien
 
-SHAPE = Architecture(size=64, latent=12, layers=2, base=256, most=16)
-SIZES = e4e.Architecture(64, 10, 12, TrunkShape((4, 4, 6, 8, 10), (1, 1, 1, 1)))
+SHAPE = Architecture(size=64, latent=32, layers=2, base=256, most=16)
+SIZES = e4e.Architecture(64, 10, 32, TrunkShape((4, 4, 6, 8, 10), (1, 1, 1, 1)))
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def generator(tmp_path: Path) -> Path:
     network.estimate_average()
     card = {
         "name": "toy", "kind": "space", "architecture": "stylegan2", "space": "w+",
-        "options": asdict(SHAPE), "latent": [10, 12], "licence": "toy",
+        "options": asdict(SHAPE), "latent": [10, 32], "licence": "toy",
         "input": {"size": 64, "range": [-1, 1], "frame": "celeba"},
     }  # fmt: skip
     save_model(tmp_path / "toy", {k: v.numpy() for k, v in network.state_dict().items()}, card)

@@ -10,15 +10,16 @@ from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
 from mien.checkpoint import save_model
-from mien.errors import UnknownName
+from mien.errors import BadInput, BadModel, UnknownName
 from mien.generators.stylegan2 import Architecture
+from mien.recognise.arcface import ArcFace, open_arcface
 from mien.train import encoder, stylegan2
 from mien.train._encoder_state import Recipe
 from mien.train.run import Run
 
 SHAPE = Architecture(size=16, latent=16, layers=2, base=256, most=32)
 RECIPE = Recipe(
-    widths=(8, 8, 12, 16, 16), units=(1, 1, 1, 1), images=320, batch=16, recogniser="",
+    widths=(8, 8, 12, 16, 16), units=(1, 1, 1, 1), images=320, batch=16, recogniser="none",
     first=160, every_row=32, every=160, rate=3e-3,
 )  # fmt: skip
 
@@ -103,3 +104,21 @@ def test_rows_are_learned_one_after_the_other():
 def test_an_unknown_method_is_refused():
     with pytest.raises(UnknownName, match="method"):
         Recipe(method="restyle")
+
+
+def test_arcface_is_kept_where_its_weights_are_given(tmp_path, digits, folder):
+    torch.manual_seed(0)
+    torch.save(ArcFace().state_dict(), tmp_path / "model_ir_se50.pth")
+    recipe = replace(RECIPE, images=16, batch=4, arcface=str(tmp_path / "model_ir_se50.pth"))
+    learn(digits, tmp_path / "run", recipe, folder)
+    assert 0 < lines(tmp_path / "run")[-1]["identity"] < 2
+
+
+def test_files_that_are_no_arcface_are_refused(tmp_path):
+    with pytest.raises(BadInput, match="model_ir_se50"):
+        open_arcface(tmp_path / "none.pth")
+    torch.save({"fc.weight": torch.zeros(2)}, tmp_path / "other.pth")
+    (tmp_path / "damaged.pth").write_bytes(b"PK\x03\x04 and no more")
+    for name in ("other.pth", "damaged.pth"):
+        with pytest.raises(BadModel, match=name):
+            open_arcface(tmp_path / name)

@@ -71,10 +71,10 @@ class Inverter:
 
 
 def halved(network: nn.Module) -> nn.Module:
-    """A copy whose convolutions and rectifiers are bf16; normalisation and last layers fp32."""
+    """A copy in bf16, but for normalisation and the equalised last layers."""
     copied = copy.deepcopy(network)
     for layer in copied.modules():
-        if isinstance(layer, nn.Conv2d | nn.PReLU):
+        if isinstance(layer, nn.Conv2d | nn.PReLU | nn.Linear):
             layer.bfloat16()
     return copied
 

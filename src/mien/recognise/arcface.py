@@ -7,10 +7,14 @@ Deng et al., "ArcFace: Additive Angular Margin Loss for Deep Face Recognition"
 
 from __future__ import annotations
 
+from pathlib import Path
+from pickle import UnpicklingError
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from mien.errors import BadInput, BadModel
 from mien.recognise.ir_se import Trunk, TrunkShape
 
 SIZE = 112  # px the network reads
@@ -37,6 +41,21 @@ class ArcFace(Trunk):
         """[N, 3, 112, 112] in [-1, 1] -> embeddings [N, 512] of unit length."""
         embedded: torch.Tensor = F.normalize(self.output_layer(self.features(faces)[-1]))
         return embedded
+
+
+def open_arcface(path: Path) -> ArcFace:
+    """The network with the weights of a published file, ready to run.
+
+    Raises BadInput when there is no such file, BadModel when it holds other weights.
+    """
+    if not path.is_file():
+        raise BadInput(f"there is no {path}; give the file model_ir_se50.pth of ArcFace's weights")
+    network = ArcFace()
+    try:
+        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    except (RuntimeError, UnpicklingError, TypeError, AttributeError, EOFError) as error:
+        raise BadModel(f"{path} does not hold ArcFace's IR-SE50; fetch it again") from error
+    return network.eval().requires_grad_(False)
 
 
 def face_of(pictures: torch.Tensor) -> torch.Tensor:

@@ -35,7 +35,7 @@ class Recipe:
     every_row: int = 8_000  # photos from one difference to the next
     pixel: float = 1.0  # weight of the mean squared error
     feature: float = 0.1  # weight of the deep-feature distance
-    recogniser: str = "recogniser"  # whose logits should stay; "" where photos show no faces
+    recogniser: str = "recogniser"  # whose logits should stay; "none" for other pictures than faces
     seen: float = 0.01  # weight of the mean squared change of those logits
     arcface: str = ""  # file of ArcFace's weights (model_ir_se50.pth), for FFHQ frames
     identity: float = 0.1  # weight of 1 - the cosine of ArcFace's embeddings

@@ -27,6 +27,7 @@ from mien.faces.celeba import read_celeba
 from mien.generators import open_space
 from mien.generators.stylegan2 import StyleGAN2
 from mien.recognise import mobilenet_v2
+from mien.recognise.arcface import ArcFace, identity_loss, open_arcface
 from mien.recognise.deep_features import FeatureLoss
 from mien.recognise.imagenet import load_trunk
 from mien.recognise.recogniser import Recogniser, open_recogniser
@@ -39,6 +40,7 @@ from mien.train.run import Run, batch_indices, generator
 
 Progress = Callable[[int, int, str], None]
 Terms = dict[str, torch.Tensor]
+FFHQ = (256, 256)  # px of the pictures that ArcFace's face is cut from
 FLOOR = 0.05  # of the rate, at the end of the cosine
 
 __all__ = ["Recipe", "export", "fit", "train"]
@@ -51,6 +53,7 @@ class Target:
     space: StyleGAN2
     features: FeatureLoss
     recogniser: Recogniser | None
+    arcface: ArcFace | None = None
 
 
 def target_of(recipe: Recipe) -> Target:
@@ -61,8 +64,9 @@ def target_of(recipe: Recipe) -> Target:
     space.network.requires_grad_(False)
     features = FeatureLoss(load_trunk(mobilenet_v2))
     features.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    recogniser = open_recogniser(recipe.recogniser) if recipe.recogniser else None
-    return Target(space, features, recogniser)
+    recogniser = None if recipe.recogniser == "none" else open_recogniser(recipe.recogniser)
+    arcface = open_arcface(Path(recipe.arcface)) if recipe.arcface else None
+    return Target(space, features, recogniser, arcface)
 
 
 def fit(faces: np.ndarray, run: Run, recipe: Recipe, target: Target, progress: Progress) -> State:
@@ -116,6 +120,10 @@ def _losses(
     if target.recogniser is not None and recipe.seen:
         terms["seen"] = _seen(target.recogniser, drawn, photos)
         loss = loss + recipe.seen * terms["seen"]
+    if target.arcface is not None:
+        large = (F.interpolate(x, FFHQ, mode="bilinear") for x in (drawn, photos))
+        terms["identity"] = identity_loss(target.arcface, *large)
+        loss = loss + recipe.identity * terms["identity"]
     if recipe.far:
         terms["far"] = far_from(codes, network.average)
         loss = loss + recipe.far * terms["far"]
