@@ -17,7 +17,7 @@ from mien.train.teacher import Teacher, encoded, numbers_of
 
 SMALL = Recipe(
     shape=Architecture(size=16, latent=6, layers=2, base=64, most=8), batch=4, teach=40, ramp=40,
-    discriminator="own", augmentation="none", r1_every=100,
+    copies=0.5, discriminator="own", augmentation="none", r1_every=100,
 )  # fmt: skip
 
 
