@@ -42,7 +42,7 @@ Out = Annotated[
 
 def invert(
     photo: Annotated[Path, typer.Argument(help="A photo with a face in it.")],
-    method: Method = "hybrid",
+    method: Method = "optimise",
     steps: Steps = None,
     space: options.Model = "stylegan2-64",
     number: options.Number = 1,
@@ -52,7 +52,7 @@ def invert(
 ) -> None:
     """Find the latent of the face in PHOTO; saves it and shows what it decodes to.
 
-    Example: mien invert me.jpg --method hybrid --steps 200. Beside the picture lies
+    Example: mien invert me.jpg --steps 200. Beside the picture lies
     the latent, PHOTO-inverted.npz: values, the space, the model and any noise maps.
     """
     from mien.checkpoint import space_card
