@@ -108,9 +108,7 @@ def test_an_encoder_serves_its_own_generator_only(encoder: Path, generator: Path
         open_space(encoder)
 
 
-def test_photos_are_edited_in_an_encoders_space(
-    mien: Mien, encoder: Path, astronaut: Path
-) -> None:
+def test_photos_are_edited_in_an_encoders_space(mien: Mien, encoder: Path, astronaut: Path) -> None:
     options = ("--method", "sefa", "--component", 1, "--layers", "0-3", "-o", "edited.png")
     result = mien("edit", astronaut, "--space", encoder, *options)
     assert result.exit_code == 0, result.output

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -116,6 +116,6 @@ def _save_latent(path: Path, latent: Latent, noise: list[np.ndarray]) -> None:
 
     from mien.files import atomic_open
 
-    maps = {f"noise_{number}": values for number, values in enumerate(noise)}
+    maps: dict[str, Any] = {f"noise_{number}": values for number, values in enumerate(noise)}
     with atomic_open(path) as handle:
         np.savez(handle, values=latent.values, space=latent.space, model=latent.model, **maps)

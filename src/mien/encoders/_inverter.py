@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +80,7 @@ def halved(network: nn.Module) -> nn.Module:
 
 
 def open_network(
-    folder: Path, kinds: dict[str, Callable[[Architecture], nn.Module]]
+    folder: Path, kinds: Mapping[str, Callable[[Architecture], nn.Module]]
 ) -> tuple[nn.Module, dict[str, Any]]:
     """(encoder with the folder's weights, card); kinds: networks by the card's "form".
 
@@ -89,7 +89,8 @@ def open_network(
     tensors, card = load_model(folder)
     try:
         options = dict(card["options"])
-        trunk = {k: tuple(v) if isinstance(v, list) else v for k, v in options["trunk"].items()}
+        sizes = options["trunk"].items()
+        trunk: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in sizes}
         network = kinds[card["form"]](Architecture(**{**options, "trunk": TrunkShape(**trunk)}))
         network.load_state_dict({key: torch.from_numpy(value) for key, value in tensors.items()})
     except (KeyError, TypeError, RuntimeError, BadInput) as error:

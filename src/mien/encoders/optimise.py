@@ -111,7 +111,7 @@ class _Search:
             first = given if options.rows == "w+" else given.mean(1, keepdim=True)
         self.first = first.clone()
         self.codes = first.clone().requires_grad_()
-        stored = [layer.noise for layer in self.network.synthesis.layers]
+        stored = [layer.get_buffer("noise") for layer in self.network.synthesis.layers]
         self.noise = [x.expand(len(faces), 1, *x.shape).clone() for x in stored]
 
     def run(self, progress: Progress | None) -> Found:

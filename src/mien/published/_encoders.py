@@ -63,7 +63,7 @@ def stage_of(options: dict[str, Any], step: int | None, styles: int) -> int:
     were no stages.
     """
     finished = styles - 1
-    starts = options.get("progressive_steps")
+    starts: list[int] | None = options.get("progressive_steps")
     if not starts and options.get("progressive_start"):
         first, every = options["progressive_start"], options.get("progressive_step_every", 2_000)
         starts = [0, *range(first, first + every * finished, every)]
