@@ -73,11 +73,9 @@ def fit(faces: np.ndarray, run: Run, recipe: Recipe, target: Target, progress: P
     """Train on uint8 pictures [N, S, S, 3] until `recipe.images`; resumes the run's checkpoint."""
     shape = target.space.network.shape
     state = start(recipe, recipe.shape(shape.size, shape.styles, shape.latent))
-    saved = run.resume()
-    if saved is not None:
-        state.load(saved)
+    begin = run.restore(state)
     steps = -(-recipe.images // recipe.batch)
-    for step in range(saved["step"] if saved else 0, steps):
+    for step in range(begin, steps):
         rows = batch_indices(len(faces), recipe.batch, step, recipe.seed)
         photos = augment.flip(torch.from_numpy(to_unit(faces[rows])), generator(recipe.seed, step))
         terms = update(state, photos, step, recipe, target)

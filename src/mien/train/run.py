@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -63,6 +63,22 @@ class Run:
             kept = [line for line in lines if json.loads(line)["step"] <= parts["step"]]
             log.write_text("".join(kept), encoding="utf-8")
         return parts
+
+    def restore(self, state: Loads) -> int:
+        """Load the checkpoint into `state`; the step to go on from, 0 at a fresh start."""
+        saved = self.resume()
+        if saved is None:
+            return 0
+        state.load(saved)
+        return int(saved["step"])
+
+
+class Loads(Protocol):
+    """What learns in a training."""
+
+    def load(self, saved: dict[str, Any]) -> None:
+        """Restore what a checkpoint holds."""
+        ...
 
 
 def generator(seed: int, step: int) -> torch.Generator:

@@ -56,11 +56,9 @@ def fit(
     numbers: float32 [N, D] for a recipe that teaches, what to draw each photo from.
     """
     state = start(recipe)
-    saved = run.resume()
-    if saved is not None:
-        state.load(saved)
+    begin = run.restore(state)
     steps = -(-recipe.images // recipe.batch)
-    for step in range(saved["step"] if saved else 0, steps):
+    for step in range(begin, steps):
         rows = batch_indices(len(faces), recipe.batch, step, recipe.seed)
         photos = torch.from_numpy(to_unit(faces[rows]))
         batch = Batch(photos, None if numbers is None else numbers[torch.from_numpy(rows)])

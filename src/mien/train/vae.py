@@ -115,10 +115,8 @@ def _fit(faces: np.ndarray, run: Run, recipe: Recipe, progress: Progress) -> Net
     features = FeatureLoss(load_trunk(mobilenet_v2))
     features.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     stages = recipe.steps(len(faces))
-    saved = run.resume()
-    if saved is not None:
-        state.load(saved)
-    for step in range(saved["step"] if saved else 0, stages[-1]):
+    begin = run.restore(state)
+    for step in range(begin, stages[-1]):
         rows = batch_indices(len(faces), recipe.batch, step, recipe.seed)
         batch = torch.from_numpy(to_unit(faces[rows]))
         if step == stages[1]:
