@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from mien.generators.contract import Space
     from mien.types import Latent
 
-METHODS = ("e4e", "psp", "optimise", "hybrid")
+PASSES = ("e4e", "psp")
+METHODS = (*PASSES, "optimise", "hybrid")
 
 Method = Annotated[
     str,
@@ -60,8 +61,8 @@ def invert(
 
     if method not in METHODS:
         raise UnknownName("method", method, METHODS)
-    if steps is not None and method in ("e4e", "psp"):
-        raise BadInput(f"--steps belongs to a descent; --method {method} takes one pass")
+    if method in PASSES and (steps is not None or tuning):
+        raise BadInput(f"--steps and --option belong to a descent; --method {method} is one pass")
     out = out or Path(f"{photo.stem}-inverted.png")
     options.check_picture(out, "-o", photo)
     portrait = options.portrait_of(photo, space_card(space), number, aligned)
@@ -90,7 +91,7 @@ def _found(
 
     method, steps, tuning = asked
     start = None if method == "optimise" else _encoded(space, face, method)
-    if method in ("e4e", "psp"):
+    if method in PASSES:
         assert start is not None
         return start, space.decode(start), []
     kind = optimise.Hybrid if method == "hybrid" else optimise.Options
@@ -106,7 +107,7 @@ def _encoded(space: Space, face: np.ndarray, method: str) -> Latent:
     """The encoder's latent; BadInput where the space has none, or another than asked for."""
     inverter = getattr(space, "inverter", None)
     kind = None if inverter is None else inverter.card["architecture"]
-    if method in ("e4e", "psp") and kind not in (None, method):
+    if method in PASSES and kind not in (None, method):
         raise BadInput(f"the encoder of {space.card['name']} is {kind}; ask for --method {kind}")
     return space.encode(face)
 

@@ -20,7 +20,7 @@ from mien.generators import open_space
 from mien.measure.perceptual import perceptual_distance
 from mien.recognise.identity import embed
 from mien.train._encoder_state import METHODS, Recipe
-from mien.train.run import Run
+from mien.train.run import checkpoint_of, half_precision
 
 Progress = Callable[[int, int, str], None]
 PAIRS = 8  # photos and their drawings in the picture beside the card
@@ -34,7 +34,7 @@ def export(
     The card keeps the stage that training had come to. Raises BadInput when the
     run has no checkpoint yet, one of other sizes, or one for another generator.
     """
-    saved = _checkpoint(folder)
+    saved = checkpoint_of(folder)
     source = find_model(recipe.generator)
     if saved["generator"] != mark(load_card(source)):
         raise BadInput(f"{folder} was trained for {saved['generator']}, not {recipe.generator}")
@@ -79,13 +79,6 @@ def _save_pairs(path: Path, photos: np.ndarray, drawn: np.ndarray) -> None:
         Image.fromarray(np.concatenate(rows)).save(handle, "PNG")
 
 
-def _checkpoint(folder: Path) -> dict[str, Any]:
-    saved = Run(folder, tensorboard=False).read() if folder.is_dir() else None
-    if saved is None:
-        raise BadInput(f"{folder} has no checkpoint yet; train first")
-    return saved
-
-
 def _tensors(
     saved: dict[str, Any], shape: Architecture, folder: Path, recipe: Recipe
 ) -> dict[str, np.ndarray]:
@@ -95,11 +88,7 @@ def _tensors(
         network.load_state_dict(saved["network"])
     except RuntimeError as error:
         raise BadInput(f"{folder} was trained at other sizes; give its --recipe again") from error
-    found = {}
-    for key, value in network.state_dict().items():
-        array = value.detach().contiguous().numpy()
-        found[key] = array.astype(np.float16) if array.dtype == np.float32 else array
-    return found
+    return half_precision(network.state_dict())
 
 
 def _card(name: str, recipe: Recipe, shape: Architecture, saved: dict[str, Any]) -> dict[str, Any]:

@@ -8,15 +8,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from mien.checkpoint import save_model
 from mien.errors import BadInput
 from mien.faces.celeba import read_celeba
 from mien.generators.stylegan2 import Architecture, Generator
 from mien.train._stylegan2_state import Recipe
 from mien.train._stylegan2_watch import distance, save_grid
-from mien.train.run import Run
+from mien.train.run import checkpoint_of, half_precision
 
 Progress = Callable[[int, int, str], None]
 TRUNCATION = 0.7  # of the second picture: rarer faces given up for cleaner ones
@@ -32,7 +30,7 @@ def export(
     drawn towards the average.
     Raises BadInput when the run has no checkpoint yet, or one of other sizes.
     """
-    saved = _checkpoint(folder)
+    saved = checkpoint_of(folder)
     network = _averaged(saved, folder, recipe)
     images = saved["step"] * recipe.batch
     if progress is not None:
@@ -46,19 +44,12 @@ def export(
         },
         "curve": _curve(folder, recipe.batch, images),
     }
-    save_model(folder / name, _tensors(network), card)
+    save_model(folder / name, half_precision(network.state_dict()), card)
     save_grid(folder / name / "samples.png", network)
     save_grid(folder / name / "truncated.png", network, TRUNCATION)
     if progress is not None:
         progress(1, 1, f"distance {card['metrics']['frechet_mobilenet']}")
     return card
-
-
-def _checkpoint(folder: Path) -> dict[str, Any]:
-    saved = Run(folder, tensorboard=False).read() if folder.is_dir() else None
-    if saved is None:
-        raise BadInput(f"{folder} has no checkpoint yet; train first")
-    return saved
 
 
 def _averaged(saved: dict[str, Any], folder: Path, recipe: Recipe) -> Generator:
@@ -69,14 +60,6 @@ def _averaged(saved: dict[str, Any], folder: Path, recipe: Recipe) -> Generator:
         raise BadInput(f"{folder} was trained at other sizes; give its --recipe again") from error
     network.estimate_average()
     return network
-
-
-def _tensors(network: Generator) -> dict[str, np.ndarray]:
-    tensors = {}
-    for key, value in network.state_dict().items():
-        array = value.detach().contiguous().numpy()
-        tensors[key] = array.astype(np.float16) if array.dtype == np.float32 else array
-    return tensors
 
 
 def _curve(folder: Path, batch: int, images: int) -> list[list[float]]:

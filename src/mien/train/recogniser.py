@@ -25,7 +25,7 @@ from mien.measure.recognition import recognition_table
 from mien.recognise.imagenet import load_trunk
 from mien.recognise.recogniser import ARCHITECTURES, Network, Recogniser, Trunk
 from mien.train import augment
-from mien.train.run import Run, batch_indices, generator
+from mien.train.run import Run, batch_indices, generator, half_precision
 
 
 @dataclass(frozen=True)
@@ -184,15 +184,9 @@ def platt(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 
 def _tensors(recogniser: Recogniser) -> dict[str, np.ndarray]:
-    state = recogniser.network.state_dict()
-    tensors = {key: _narrow(value) for key, value in state.items()}
+    tensors = half_precision(recogniser.network.state_dict())
     calibration = {"scale": recogniser.scale, "shift": recogniser.shift}
     return tensors | {f"calibration.{key}": value for key, value in calibration.items()}
-
-
-def _narrow(tensor: torch.Tensor) -> np.ndarray:
-    array = tensor.detach().cpu().contiguous().numpy()
-    return array.astype(np.float16) if array.dtype == np.float32 else array
 
 
 def _card(

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
+from mien.errors import BadInput
 from mien.files import atomic_open
 
 CHECKPOINT = "checkpoint.pt"
@@ -71,6 +72,20 @@ class Run:
             return 0
         state.load(saved)
         return int(saved["step"])
+
+
+def checkpoint_of(folder: Path) -> dict[str, Any]:
+    """The parts of a run's last checkpoint; BadInput when there is none yet."""
+    saved = Run(folder, tensorboard=False).read() if folder.is_dir() else None
+    if saved is None:
+        raise BadInput(f"{folder} has no checkpoint yet; train first")
+    return saved
+
+
+def half_precision(state: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray]:
+    """A state dict as model folders keep it: float32 as float16, all else as it is."""
+    arrays = {key: value.detach().cpu().contiguous().numpy() for key, value in state.items()}
+    return {k: v.astype(np.float16) if v.dtype == np.float32 else v for k, v in arrays.items()}
 
 
 class Loads(Protocol):

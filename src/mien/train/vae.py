@@ -33,7 +33,7 @@ from mien.train._vae_inner import fit_inner
 from mien.train._vae_state import Recipe, State, Weights, schedule, start
 from mien.train.adversarial import critic_hinge, generator_hinge
 from mien.train.patches import PatchCritic, weighed
-from mien.train.run import Run, batch_indices, generator
+from mien.train.run import Run, batch_indices, generator, half_precision
 
 Progress = Callable[[int, int, str], None]
 
@@ -199,10 +199,7 @@ def _fit_prior(network: Network, faces: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def _tensors(network: Network, prior: tuple[np.ndarray, np.ndarray]) -> dict[str, np.ndarray]:
-    tensors = {}
-    for key, value in network.state_dict().items():
-        array = value.detach().contiguous().numpy()
-        tensors[key] = array.astype(np.float16) if array.dtype == np.float32 else array
+    tensors = half_precision(network.state_dict())
     return tensors | {"prior.mean": prior[0], "prior.factor": prior[1]}
 
 
