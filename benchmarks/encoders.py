@@ -5,7 +5,7 @@
 The plain networks are pSp's and e4e's of 18 styles with IR-SE50 as published: every
 style's block after the other, batch normalisation apart, fp32. Both run in turn in one
 process, all threads; times are the least of the repeats on the clock, so run it on an
-idle machine. The last column is the largest relative difference of the codes.
+idle machine. The last column is the relative difference of the codes (norms).
 Random weights, their normalisation statistics from one batch, so that codes depend on the photo.
 """
 
