@@ -11,6 +11,7 @@ as a package carries no gradients. bf16 autocast; losses and codes in fp32.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,7 +117,8 @@ def _losses(
         terms["feature"] = target.features(drawn, photos)
     loss = recipe.pixel * terms["pixel"] + recipe.feature * terms["feature"]
     if target.recogniser is not None and recipe.seen:
-        terms["seen"] = _seen(target.recogniser, drawn, photos)
+        some = math.ceil(recipe.seen_share * len(photos))
+        terms["seen"] = _seen(target.recogniser, drawn[:some], photos[:some])
         loss = loss + recipe.seen * terms["seen"]
     if target.arcface is not None:
         large = (F.interpolate(x, FFHQ, mode="bilinear") for x in (drawn, photos))
