@@ -1,4 +1,4 @@
-"""Encoder speed, one 256 px photo: ours in fp32 and bf16 beside the plain networks.
+"""Encoder speed, one 256 px photo: ours by each engine and precision beside the plain networks.
 
     python benchmarks/encoders.py [REPEATS]
 
@@ -15,14 +15,16 @@ import copy
 import sys
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 
 import torch
 
 from mien.encoders import e4e, psp
 from mien.encoders.e4e import Inverter
+from mien.runtime.engine import engine
+from mien.runtime.precision import precision
 
 REPEATS = 7
+WAYS = ("torch fp32", "torch bf16", "openvino fp32", "openvino bf16")
 
 
 def clock(run: Callable[[], torch.Tensor], repeats: int) -> tuple[float, torch.Tensor]:
@@ -40,7 +42,7 @@ def main() -> None:
     repeats = int(sys.argv[1]) if len(sys.argv) > 1 else REPEATS
     torch.manual_seed(0)
     photo = torch.rand(1, 3, 256, 256) * 2 - 1
-    print(f"{'encoder':8} {'what':12} {'ms':>8} {'ratio':>6} {'codes':>8}")
+    print(f"{'encoder':8} {'what':14} {'ms':>8} {'ratio':>6} {'codes':>8}")
     for part in (psp, e4e):
         network = part.Encoder(part.Architecture())
         network.train()
@@ -51,15 +53,15 @@ def main() -> None:
         ours = Inverter(copy.deepcopy(network), card, torch.zeros(512))
         with torch.inference_mode():
             base, wanted = clock(lambda n=network: n(photo), repeats)
-            runs = {"fp32": nullcontext(), "bf16": torch.autocast("cpu", torch.bfloat16)}
             name = part.__name__.rpartition(".")[2]
-            print(f"{name:8} {'plain fp32':12} {base * 1e3:8.1f} {1:6.2f}")
-            for precision, context in runs.items():
-                with context:
+            print(f"{name:8} {'plain fp32':14} {base * 1e3:8.1f} {1:6.2f}")
+            for how in WAYS:
+                by, at = how.split()
+                with precision(at), engine(by):
                     took, found = clock(lambda o=ours: o.read(photo), repeats)
                 error = float((found - wanted).norm() / wanted.norm())
                 line = f"{took * 1e3:8.1f} {base / took:6.2f} {error:8.1e}"
-                print(f"{name:8} {'ours ' + precision:12} {line}")
+                print(f"{name:8} {how:14} {line}")
 
 
 if __name__ == "__main__":

@@ -84,15 +84,24 @@ def mien(
         str,
         typer.Option("--precision", help="fp32, or bf16: faster on CPUs with AMX."),
     ] = "fp32",
+    engine: Annotated[
+        str,
+        typer.Option("--engine", help="torch, or openvino: faster on CPUs, most so with bf16."),
+    ] = "torch",
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Edit the attributes of a face in a photo, and rank a gallery by the same wishes."""
-    from mien.runtime.precision import precision as running
+    from mien.runtime.precision import precision as at
 
     with one_sentence():
-        ctx.with_resource(running(precision))
+        ctx.with_resource(at(precision))
+        if engine == "torch":  # which loads only where a command needs it
+            return
+        from mien.runtime.engine import engine as by
+
+        ctx.with_resource(by(engine))
 
 
 app.command("edit")(edit.edit)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien import __version__
 from mien.cli import finders, options, pictures
 from mien.cli.pictures import row
 from mien.errors import BadInput
@@ -214,7 +213,7 @@ def _edit_samples(asked: Asked, count: int, seed: int, truncation: float) -> Non
     amounts = recipe.with_distances(latent, found, recipe.move)
     faces = strips(space, latent, found, (amounts, recipe), _factors(asked.out))
     drawn = {"seed": seed, "count": count, "truncation": truncation}
-    note = {"mien": __version__, "recipe": json.loads(recipe.to_json()), "model": latent.model}
+    note = pictures.stamp(latent.model) | {"recipe": json.loads(recipe.to_json())}
     note |= {"sample": drawn} | _method_note(asked, found)
     pictures.save_strips(asked.out, faces, note, generated=True)
     names = ", ".join(recipe.named)
@@ -261,10 +260,8 @@ def _checked(found: Directions, recipe: Recipe) -> Directions:
 
 def note_of(recipe: Recipe, edited: EditedPhoto) -> dict[str, Any]:
     """What an edited picture says about itself: the recipe, the model, the amounts."""
-    return {
-        "mien": __version__,
+    return pictures.stamp(edited.latent.model) | {
         "recipe": json.loads(recipe.to_json()),
-        "model": edited.latent.model,
         "amounts": {name: round(amount, 6) for name, amount in edited.amounts.items()},
     }
 

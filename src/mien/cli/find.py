@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien import __version__
-from mien.cli import options, output
+from mien.cli import options, output, pictures
 
 if TYPE_CHECKING:
     import numpy as np
@@ -138,7 +137,7 @@ def save_sheet(path: Path, sought: Sought, gallery: Gallery, hits: Sequence[Hit]
     face, wished = sought.pictures()
     thumbnails = gallery.thumbnails([hit.id for hit in hits])
     sheet = contact_sheet(face, hits, thumbnails, SheetOptions(wished, tuple(asked)))
-    note = {"mien": __version__, "find": asdict(wish), "model": gallery.mark}
+    note = pictures.stamp(gallery.mark) | {"find": asdict(wish)}
     save_picture(path, np.asarray(sheet), note)
 
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien import __version__
-from mien.cli import options, output
+from mien.cli import options, output, pictures
 from mien.errors import BadInput, UnknownName
 
 if TYPE_CHECKING:
@@ -69,14 +68,13 @@ def invert(
 
     import numpy as np
 
-    from mien.cli.pictures import row
     from mien.generators import open_space
 
     opened = open_space(space)
     face = portrait.face.pixels[None]
     latent, faces, noise = _found(opened, face, (method, steps, tuning or []))
-    note = {"mien": __version__, "model": latent.model, "method": method}
-    save_picture(out, row(np.concatenate([face, faces])), note)
+    note = pictures.stamp(latent.model) | {"method": method}
+    save_picture(out, pictures.row(np.concatenate([face, faces])), note)
     _save_latent(out.with_suffix(".npz"), latent, noise)
     error = float(np.square(face - faces).mean())
     typer.echo(f"{out}: mean squared error {error:.4f}; latent in {out.with_suffix('.npz')}")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mien import __version__
 from mien.cli import options
 
 if TYPE_CHECKING:
@@ -34,6 +35,14 @@ def grid(faces: np.ndarray, columns: int | None = None) -> np.ndarray:
     filled = np.concatenate([faces, blank])
     lines = [row(filled[start : start + columns]) for start in range(0, len(filled), columns)]
     return np.concatenate(lines, axis=0)
+
+
+def stamp(model: str) -> dict[str, Any]:
+    """What every picture's note begins with: our version, the model, and what ran it."""
+    from mien.runtime import engine, precision
+
+    run = {"engine": engine.current(), "precision": precision.current()}
+    return {"mien": __version__, "model": model, "run": run}
 
 
 def is_animation(path: Path) -> bool:

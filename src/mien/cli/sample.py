@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien import __version__
 from mien.cli import options, pictures
 from mien.errors import BadInput, UnknownName
 
@@ -65,7 +64,7 @@ def sample(
     opened = open_space(space)
     faces = opened.decode(opened.sample(count, seed, truncation))
     asked = {"space": space, "count": count, "seed": seed, "truncation": truncation}
-    note = {"mien": __version__, "model": opened.mark, "sample": asked}
+    note = pictures.stamp(opened.mark) | {"sample": asked}
     save_picture(out, pictures.grid(faces), note, generated=True)
     typer.echo(f"{out}: {count} faces of {opened.mark}, seed {seed}")
 
@@ -102,7 +101,7 @@ def interpolate(
     count = max(steps, pictures.FRAMES) if pictures.is_animation(out) else steps
     strips = _strips(opened, ends, count, way)
     asked = {"space": space, "pairs": names, "way": way, "steps": count}
-    note = {"mien": __version__, "model": opened.mark, "interpolate": asked}
+    note = pictures.stamp(opened.mark) | {"interpolate": asked}
     pictures.save_strips(out, strips, note, generated)
     typer.echo(f"{out}: " + "; ".join(names))
 

@@ -17,6 +17,8 @@ from mien.encoders._pyramid import Architecture
 from mien.errors import BadInput, BadModel
 from mien.generators.layers.fold import fold_norms
 from mien.recognise.ir_se import TrunkShape
+from mien.runtime import engine
+from mien.runtime.engine import Runner
 
 BATCH = 8  # faces encoded at once
 
@@ -34,6 +36,7 @@ class Inverter:
         fold_norms(self.network)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._half: nn.Module | None = None
+        self._runner = Runner(self.network)
         self.card, self.size = card, int(card["options"]["size"])
         self.styles = int(card["options"]["styles"])
         self.average = average if card["centred"] else torch.zeros_like(average)
@@ -60,6 +63,8 @@ class Inverter:
     def _run(self, faces: torch.Tensor) -> torch.Tensor:
         """In bf16 where the caller's autocast says so, from weights that are cast once."""
         found: torch.Tensor
+        if engine.current() != "torch" and not torch.is_grad_enabled():
+            return self._runner(faces)
         if not torch.is_autocast_enabled(faces.device.type):
             found = self.network(faces)
             return found

@@ -14,6 +14,7 @@ from torch import nn
 from mien.checkpoint import load_model, mark
 from mien.checks import check_shape
 from mien.errors import BadInput, BadModel
+from mien.runtime.engine import Runner
 from mien.types import Latent, check_same_space
 
 Shape = TypeVar("Shape")
@@ -89,6 +90,10 @@ class Shaped(Protocol):
         """Itself, set to inference."""
         ...
 
+    def requires_grad_(self, requires_grad: bool) -> Self:
+        """Itself, learning or not."""
+        ...
+
 
 Painter = TypeVar("Painter", bound=Shaped)
 
@@ -105,7 +110,7 @@ class Painted(Generic[Painter]):
         """paint: latents [N, ...] to faces [N, 3, size, size], not clipped."""
         if network.shape.labels:
             raise BadInput(f"{card['name']} is conditional; use its Generator with labels")
-        self.network, self._paint = network.eval(), paint
+        self.network, self._paint = network.eval().requires_grad_(False), Runner(paint)
         self.card, self.mark = card, mark(card)
         self.size, self.frame = network.shape.size, card["input"]["frame"]
 

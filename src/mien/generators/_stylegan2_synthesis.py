@@ -15,6 +15,7 @@ from mien.generators.layers.finish import Finish
 from mien.generators.layers.modulated import Modulated
 from mien.generators.layers.noise import Noise, a_layer, drawn
 from mien.generators.layers.resample import Filter
+from mien.runtime import engine
 
 HALF = math.sqrt(0.5)  # gain of either branch of a residual sum
 
@@ -40,7 +41,7 @@ class Layer(nn.Module):
         """Features, w [N, D] and a noise map (broadcast to [N, 1, level, level]) -> features."""
         limit = None if self.clamp is None else self.clamp * gain
         added = self._map(noise, len(x))
-        if not (torch.is_grad_enabled() or self.training):
+        if not (torch.is_grad_enabled() or self.training or engine.is_reading()):
             return self._infer(x, w, added, GAIN * gain, limit)
         x = self.conv(x, w, self.bias)
         if added is not None:
@@ -79,7 +80,7 @@ class Colour(nn.Module):
         return picture if self.clamp is None else picture.clamp(-self.clamp, self.clamp)
 
     def _picture(self, x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
-        if torch.is_grad_enabled() or self.training:
+        if torch.is_grad_enabled() or self.training or engine.is_reading():
             out: torch.Tensor = self.conv(x, w)
             return out
         rows = x.permute(0, 2, 3, 1)  # [N, H, W, C], dense already

@@ -15,6 +15,7 @@ from mien.generators.layers.adain import finish
 from mien.generators.layers.equalised import Linear
 from mien.generators.layers.noise import Noise, a_layer, drawn
 from mien.generators.layers.resized import Conv, Doubling, blur
+from mien.runtime import engine
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Style(Linear):
 
     def forward(self, w: torch.Tensor) -> torch.Tensor:
         """The input is scaled, being smaller than the weight."""
+        if engine.is_reading():
+            return self.maps(w)
         with torch.autocast(w.device.type, enabled=False):
             return torch.addmm(self.bias, w.to(self.weight.dtype) * self.scale, self.weight.t())
 
@@ -70,6 +73,8 @@ class Layer(nn.Module):
             start = self.constant + self.bias[:, None, None]
             return start.expand(count, -1, -1, -1).contiguous(memory_format=torch.channels_last)
         if isinstance(self.conv, Doubling):
+            if engine.is_reading():
+                return blur(self.conv(x), self.bias)
             return blur(self.conv.ringed(x), self.bias, ringed=True)
         convolved: torch.Tensor = self.conv(x, self.bias)
         return convolved

@@ -13,17 +13,21 @@ from contextlib import contextmanager
 
 import torch
 
+from mien.runtime import engine
+
 
 @contextmanager
 def thread_a_core(count: int) -> Iterator[ThreadPoolExecutor]:
-    """A pool of `count` threads, each running networks on one core at the caller's precision."""
+    """A pool of `count` threads, each running networks on one core as the caller's blocks say."""
     before = torch.get_num_threads()
     autocast = torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")
+    by = engine.current()
 
-    def start() -> None:  # both are states of a thread
+    def start() -> None:  # all are states of a thread
         torch.set_num_threads(1)
         torch.set_autocast_enabled("cpu", autocast[0])
         torch.set_autocast_dtype("cpu", autocast[1])
+        engine.use(by)
 
     pool = ThreadPoolExecutor(count, initializer=start)
     try:

@@ -25,6 +25,7 @@ from mien.checks import check_faces
 from mien.errors import BadInput, BadModel
 from mien.generators._inner_face import InnerFace
 from mien.generators.layers.fold import fold_norms
+from mien.runtime.engine import Runner
 from mien.types import Latent, check_same_space
 
 RESIDUAL = 128  # channels from which a level gets a residual block; finer levels cost too much
@@ -152,6 +153,7 @@ class VAE:
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.card, self.mark = card, mark(card)
         self.size, self.frame = card["input"]["size"], card["input"]["frame"]
+        self._encode, self._decode = Runner(network.encode), Runner(network.decode)
         self.prior = prior  # mean [D], lower factor [D, D] of the covariance
 
     def encode(self, faces: np.ndarray) -> Latent:
@@ -188,11 +190,11 @@ class VAE:
     @torch.inference_mode()
     def _mean(self, faces: np.ndarray) -> np.ndarray:
         batch = torch.from_numpy(faces).contiguous(memory_format=torch.channels_last)
-        return np.asarray(self.network.encode(batch).numpy())
+        return np.asarray(self._encode(batch).numpy())
 
     @torch.inference_mode()
     def _face(self, values: np.ndarray) -> np.ndarray:
-        faces = self.render(torch.from_numpy(values)).clamp(-1, 1)
+        faces = self._decode(torch.from_numpy(values)).clamp(-1, 1)
         return np.ascontiguousarray(faces.float().numpy())
 
 

@@ -18,6 +18,7 @@ from mien.checks import check_faces
 from mien.errors import BadInput, BadModel
 from mien.recognise import efficientnet_lite0, mobilenet_v2
 from mien.recognise.imagenet import Trunks, normalise
+from mien.runtime.engine import Runner
 
 Trunk = mobilenet_v2.Trunk | efficientnet_lite0.Trunk
 ARCHITECTURES: dict[str, Trunks[Trunk]] = {
@@ -55,6 +56,7 @@ class Recogniser:
     ) -> None:  # fmt: skip
         self.network = network.eval()
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._run = Runner(self.network)
         self.names, self.scale, self.shift, self.size = names, scale, shift, size
         self.card = card or {}
 
@@ -82,7 +84,7 @@ class Recogniser:
 
     def _both(self, faces: torch.Tensor) -> np.ndarray:
         faces = faces.contiguous(memory_format=torch.channels_last)
-        out = (self.network(faces) + self.network(faces.flip(3))) / 2
+        out = (self._run(faces) + self._run(faces.flip(3))) / 2
         return np.asarray(out.float().numpy())
 
 

@@ -1,1 +1,1 @@
-"""How networks run: precision."""
+"""How networks run: engine and precision."""

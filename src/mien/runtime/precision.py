@@ -26,3 +26,10 @@ def precision(name: str) -> Iterator[None]:
 
     with torch.autocast("cpu", torch.bfloat16):
         yield
+
+
+def current() -> str:
+    """The precision of the innermost `precision` block."""
+    import torch
+
+    return "bf16" if torch.is_autocast_enabled("cpu") else "fp32"

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from mien.generators.layers.equalised import SLOPE
+from mien.runtime import engine
 
 EPSILON = 1e-8
 BAND = 2**19  # bytes of a band: several passes over it stay in a core's cache
@@ -25,6 +26,8 @@ def finish(
     strength: [C], of the noise in each channel. styles: fp32 [N, 2C], scales
     less 1, then shifts.
     """
+    if engine.is_reading():
+        return _traced(x, noise, strength, styles)
     scale, shift = (styles.view(len(x), 2, -1, 1, 1)).unbind(1)
     strength = strength.to(x.dtype)[:, None, None]
     noise = None if noise is None else noise.to(x.dtype)
@@ -43,6 +46,15 @@ def normalise(x: torch.Tensor) -> torch.Tensor:
     wide = wide - wide.mean((2, 3), keepdim=True)
     power = wide.square().mean((2, 3), keepdim=True)
     return (wide * torch.rsqrt(power + EPSILON)).to(x.dtype)
+
+
+def _traced(
+    x: torch.Tensor, noise: torch.Tensor | None, strength: torch.Tensor, styles: torch.Tensor
+) -> torch.Tensor:
+    """The same in operations that other engines fuse; styles: [N, 2C, 1, 1]."""
+    x = x if noise is None else x + noise * strength[:, None, None]
+    scale, shift = styles.chunk(2, 1)
+    return F.instance_norm(F.leaky_relu(x, SLOPE), eps=EPSILON) * (scale + 1) + shift
 
 
 def _finish_one(

@@ -45,6 +45,15 @@ class Linear(nn.Module):
         with torch.autocast(x.device.type, enabled=False):
             return torch.addmm(self.bias * self.rate, x.float(), self.weight.t() * self.scale)
 
+    def maps(self, x: torch.Tensor) -> torch.Tensor:
+        """[N, inputs] -> [N, outputs, 1, 1], by a 1x1 convolution.
+
+        In a network read by OpenVINO such factors lie as the maps do that they are
+        multiplied with; those of a matrix product would have every map reordered.
+        """
+        kernel = (self.weight * self.scale)[:, :, None, None]
+        return F.conv2d(x[:, :, None, None], kernel, self.bias * self.rate)
+
 
 class Conv(nn.Module):
     """Convolution that keeps the size, or `stride` times smaller without padding."""

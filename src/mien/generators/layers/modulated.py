@@ -20,6 +20,7 @@ from mien.generators.layers.equalised import Linear
 from mien.generators.layers.finish import Finish
 from mien.generators.layers.kept import Keeping
 from mien.generators.layers.resample import Filter
+from mien.runtime import engine
 
 TAPS = ((2, 0), (1,))  # of a 3-tap kernel that reach even and odd outputs at stride 2
 
@@ -45,6 +46,8 @@ class Modulated(Keeping):
         self, x: torch.Tensor, w: torch.Tensor, bias: torch.Tensor | None = None
     ) -> torch.Tensor:
         """Equations 1 and 3, on activations, and a bias [outputs]."""
+        if engine.is_reading():
+            return self._traced(x, w, bias)
         styles = self.style(w)
         x = self._convolve(x * _spatial(styles, x))
         offset = None if bias is None else bias.to(x.dtype)[:, None, None]
@@ -52,6 +55,15 @@ class Modulated(Keeping):
             return x if offset is None else x + offset
         scale = _spatial(self.rescale(styles), x)
         return x * scale if offset is None else torch.addcmul(offset, x, scale)
+
+    def _traced(self, x: torch.Tensor, w: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+        """The same in operations that other engines fuse."""
+        styles = self.style.maps(w)
+        x = self._convolve(x * styles)
+        if self.demodulate:
+            power = F.conv2d(styles.square(), self._power()[:, :, None, None])
+            x = x * torch.rsqrt(power + 1e-8)
+        return x if bias is None else x + bias[:, None, None]
 
     def rescale(self, styles: torch.Tensor) -> torch.Tensor:
         """Styles [N, inputs] -> the factors [N, outputs] of equation 3."""

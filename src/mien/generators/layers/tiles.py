@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from mien.generators.layers.finish import Ending
+from mien.runtime import engine
 
 POINTS = (0.0, 1.0, -1.0, 2.0, -0.5)  # the first m + r - 2 of them, and infinity
 BAND = 24 * 2**20  # bytes of the numbers between the steps of one band, measured
@@ -47,6 +48,8 @@ DOUBLING = Tiling(3, 2, (64, 32), whole=False, grow=2)
 def suits(x: torch.Tensor, weight: torch.Tensor, tiling: Tiling) -> bool:
     """Whether tiles are faster for x [N, I, H, W] and weights [O, I, 3, 3]: in fp32 on a CPU."""
     device = x.device.type
+    if engine.is_reading():  # another engine has its own ways
+        return False
     if torch.is_grad_enabled() or torch.is_autocast_enabled(device) or device != "cpu":
         return False
     sides, least = x.shape[2:], tiling.channels
