@@ -79,7 +79,10 @@ Strip = Annotated[
 ]
 Crop = Annotated[bool, typer.Option("--crop", help="Write the aligned face only, not the photo.")]
 Found = Annotated[
-    str, typer.Option("--directions", metavar="MODEL", help="Directions to edit with.")
+    str | None,
+    typer.Option(
+        "--directions", metavar="MODEL", help="Directions to edit with; else the space's own."
+    ),
 ]
 Method = Annotated[
     str | None,
@@ -122,7 +125,7 @@ def edit(
     number: options.Number = 1,
     aligned: options.Aligned = False,
     space: options.Model = options.SPACE,
-    directions: Found = options.DIRECTIONS,
+    directions: Found = None,
     method: Method = None,
     component: Component = None,
     amount: Amount = 3.0,
@@ -136,7 +139,8 @@ def edit(
     Without PHOTO: mien edit --seed 3 --space NAME --method sefa --component 3 --layers 0-3
     """
     finder = _finder(method, component, layers)
-    recipe = _recipe((space, directions if finder is None else finder.text), layers, {
+    named = options.directions_for(space, directions) if finder is None else finder.text
+    recipe = _recipe((space, named), layers, {
         "set": options.presences(wanted or [], "--set"),
         "move": options.numbers(moves or [], "--move") | _moved(component, amount, finder),
         "to": options.numbers(to or [], "--to"), "hold": tuple(hold or ()),

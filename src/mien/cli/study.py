@@ -23,6 +23,13 @@ Option = Annotated[
     typer.Option("--option", metavar="FIELD=VALUE", help="An option of the study. Repeatable."),
 ]
 Found = Annotated[str, typer.Option("--directions", metavar="MODEL", help="Directions to use.")]
+FoundOrOwn = Annotated[
+    str | None,
+    typer.Option("--directions", metavar="MODEL", help="Directions to use; else the space's own."),
+]
+Spaces = Annotated[
+    list[str] | None, typer.Option("--space", metavar="MODEL", help="A space. Repeatable.")
+]
 Methods = Annotated[
     list[str] | None,
     typer.Option("--method", metavar=finders.FORM, help="A finder to fit and judge. Repeatable."),
@@ -71,7 +78,7 @@ def editing(
     out: Out = Path("runs/study-editing"),
     option: Option = None,
     space: options.Model = options.SPACE,
-    directions: Found = options.DIRECTIONS,
+    directions: FoundOrOwn = None,
 ) -> None:
     """Measure how often the judge sees an edit, and whether the person stays."""
     from dataclasses import asdict
@@ -80,7 +87,7 @@ def editing(
     from mien.faces.celeba import read_celeba
 
     read_celeba(data, "test")
-    found = open_directions(directions)
+    found = open_directions(options.directions_for(space, directions))
     from mien.generators import open_space  # torch, after what can be refused without it
     from mien.recognise.recogniser import open_recogniser
     from mien.studies import editing as study
@@ -93,14 +100,51 @@ def editing(
     typer.echo(out)
 
 
+@app.command("inversion")
+def inversion(
+    data: options.Data,
+    out: Out = Path("runs/study-inversion"),
+    option: Option = None,
+    space: Spaces = None,
+    inverter: Annotated[
+        list[str] | None,
+        typer.Option("--inverter", metavar="KIND", help="encoder, hybrid, optimise. Repeatable."),
+    ] = None,
+    directions: FoundOrOwn = None,
+) -> None:
+    """Measure what inverters keep of photos, and how well their latents can be edited."""
+    from dataclasses import asdict
+
+    from mien.directions import open_directions
+    from mien.faces.celeba import read_celeba
+
+    read_celeba(data, "test")
+    names = space or ["stylegan2-64"]
+    found = open_directions(options.directions_for(names[0], directions))
+    from mien.generators import open_space  # torch
+    from mien.recognise.any_size import AnySize
+    from mien.recognise.recogniser import open_recogniser
+    from mien.studies import inversion as study
+    from mien.studies._inverters import DESCENT, KINDS, subject
+
+    asked = options.filled(study.Options, option or [], "--option")
+    spaces = [open_space(name) for name in names]
+    kinds = inverter or KINDS
+    read = [subject(one, kind, asked) for kind in kinds if kind != DESCENT for one in spaces]
+    subjects = read + [subject(spaces[0], kind, asked) for kind in kinds if kind == DESCENT]
+    readers = (AnySize(open_recogniser(name)) for name in ("recogniser", "judge"))
+    with output.progress_bar("inversion study") as progress:
+        rows = study.run(data, subjects, study.Bench(found, *readers), asked, out, progress)
+    _print("Inverters on CelebA's test photos", [asdict(row) for row in rows])
+    typer.echo(out)
+
+
 @app.command("samples")
 def samples(
     data: options.Data,
     out: Out = Path("runs/study-samples"),
     option: Option = None,
-    space: Annotated[
-        list[str] | None, typer.Option("--space", metavar="MODEL", help="A space. Repeatable.")
-    ] = None,
+    space: Spaces = None,
 ) -> None:
     """Measure how near the samples of spaces are to CelebA's photos (Frechet distance).
 

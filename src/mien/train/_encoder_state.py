@@ -27,7 +27,7 @@ class Recipe:
     method: str = "e4e"  # or "psp": every row at once, no discriminator, no differences
     widths: tuple[int, int, int, int, int] = (32, 32, 64, 96, 160)  # stem and stages of the trunk
     units: tuple[int, int, int, int] = (2, 2, 3, 2)  # of the trunk's stages
-    images: int = 128_000  # photos shown, repeats counted
+    images: int = 104_000  # photos shown, repeats counted
     batch: int = 8
     rate: float = 1e-3  # Adam's for the encoder, falling as a cosine to a twentieth
     critic_rate: float = 2e-5  # Adam's for the discriminator of styles, constant
