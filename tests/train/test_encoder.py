@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
@@ -69,6 +70,8 @@ def lines(run):
 def test_digits_are_found_again(tmp_path, digits, folder, method):
     recipe = replace(RECIPE, method=method, images=3200, first=1600)
     state, target = learn(digits, tmp_path / "run", recipe, folder)
+    with Image.open(tmp_path / "run" / "grids" / "00003200.png") as grid:
+        assert grid.size == (8 * target.space.size, 2 * target.space.size)
     network = target.space.network
     pictures = torch.from_numpy(digits[:64].transpose(0, 3, 1, 2) / 127.5 - 1).float()
     with torch.no_grad():

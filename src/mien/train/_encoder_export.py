@@ -58,7 +58,7 @@ def measure(model: Path, faces: np.ndarray, picture: Path) -> dict[str, float]:
     """
     space = open_space(model)
     drawn = space.decode(space.encode(faces))
-    _save_pairs(picture, faces[:PAIRS], drawn[:PAIRS])
+    save_pairs(picture, faces[:PAIRS], drawn[:PAIRS])
     cosines = (embed(faces) * embed(drawn)).sum(1)
     return {
         "photos": len(faces),
@@ -73,7 +73,8 @@ def _sizes(card: dict[str, Any]) -> dict[str, int]:
     return {"size": card["input"]["size"], "styles": styles, "latent": latent}
 
 
-def _save_pairs(path: Path, photos: np.ndarray, drawn: np.ndarray) -> None:
+def save_pairs(path: Path, photos: np.ndarray, drawn: np.ndarray) -> None:
+    """Write faces [N, 3, S, S] in [-1, 1] in a row above their drawings as PNG, atomically."""
     rows = [np.concatenate(to_bytes(faces), axis=1) for faces in (photos, drawn)]
     with atomic_open(path) as handle:
         Image.fromarray(np.concatenate(rows)).save(handle, "PNG")

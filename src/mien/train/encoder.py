@@ -33,11 +33,11 @@ from mien.recognise.deep_features import FeatureLoss
 from mien.recognise.imagenet import load_trunk
 from mien.recognise.recogniser import Recogniser, open_recogniser
 from mien.train import augment
-from mien.train._encoder_export import export
+from mien.train._encoder_export import PAIRS, export, save_pairs
 from mien.train._encoder_state import Recipe, State, start
 from mien.train.adversarial import critic_logistic, r1
 from mien.train.latent_critic import active_rows, deltas, far_from, seem_own
-from mien.train.run import Run, batch_indices, generator
+from mien.train.run import Run, batch_indices, generator, passed
 
 Progress = Callable[[int, int, str], None]
 Terms = dict[str, torch.Tensor]
@@ -83,10 +83,24 @@ def fit(faces: np.ndarray, run: Run, recipe: Recipe, target: Target, progress: P
         done, last = (step + 1) * recipe.batch, step + 1 == steps
         if (step + 1) % 20 == 0 or last:
             run.log(step + 1, {key: float(value) for key, value in terms.items()})
-        if done // recipe.every > (done - recipe.batch) // recipe.every or last:
+        if passed(done, recipe.watch_every, recipe.batch) or last:
+            _draw(run.folder / "grids" / f"{done:08d}.png", state, faces, target)
+        if passed(done, recipe.every, recipe.batch) or last:
             run.save(step + 1, generator=target.space.mark, **state.parts())
         progress(step + 1, steps, f"pixel {float(terms['pixel']):.4f}")
     return state
+
+
+def _draw(path: Path, state: State, faces: np.ndarray, target: Target) -> None:
+    """Write the first train photos above what the generator draws of their codes."""
+    network, photos = target.space.network, to_unit(faces[:PAIRS])
+    state.network.eval()
+    with torch.inference_mode():
+        codes = state.network(torch.from_numpy(photos)).float() + network.average
+        drawn = network.synthesis(codes, "stored").float().clamp(-1, 1)
+    state.network.train()
+    path.parent.mkdir(exist_ok=True)
+    save_pairs(path, photos, drawn.numpy())
 
 
 def update(state: State, photos: torch.Tensor, step: int, recipe: Recipe, target: Target) -> Terms:

@@ -115,3 +115,8 @@ def _writer(folder: Path) -> Any:
     except ImportError:  # the log.jsonl beside it holds the same numbers
         return None
     return SummaryWriter(str(folder / "tensorboard"))
+
+
+def passed(done: int, every: int, batch: int) -> bool:
+    """Whether the last `batch` of `done` photos contained a multiple of `every`."""
+    return done // every > (done - batch) // every
