@@ -139,7 +139,7 @@ def edit(
     Without PHOTO: mien edit --seed 3 --space NAME --method sefa --component 3 --layers 0-3
     """
     finder = _finder(method, component, layers)
-    named = options.directions_for(space, directions) if finder is None else finder.text
+    named = options.own(space, directions) if finder is None else finder.text
     recipe = _recipe((space, named), layers, {
         "set": options.presences(wanted or [], "--set"),
         "move": options.numbers(moves or [], "--move") | _moved(component, amount, finder),

@@ -113,8 +113,8 @@ def filled(options: type[Options], pairs: Sequence[str], option: str) -> Options
     return options(**values)
 
 
-def directions_for(space: str, named: str | None) -> str:
-    """The directions asked for by name, or those that come with a space.
+def own(space: str, named: str | None, kind: str = "directions") -> str:
+    """The directions (or the "basis") asked for by name, or those that come with a space.
 
     Raises BadInput where none come with it.
     """
@@ -122,11 +122,11 @@ def directions_for(space: str, named: str | None) -> str:
         return named
     from mien.checkpoint import embedded, mark, space_card
 
-    found = f"{mark(space_card(space)).partition('@')[0]}-directions"
+    found = f"{mark(space_card(space)).partition('@')[0]}-{kind}"
     if found not in embedded():
         raise BadInput(
-            f"no directions come with {space}; fit them with mien directions fit and give "
-            "--directions, or find some now with --method sefa"
+            f"no {kind} come with {space}; fit some with mien directions fit and "
+            f"give --{kind} with their folder"
         )
     return found
 
