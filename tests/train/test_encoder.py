@@ -13,8 +13,9 @@ from mien.checkpoint import save_model
 from mien.errors import BadInput, BadModel, UnknownName
 from mien.generators.stylegan2 import Architecture
 from mien.recognise.arcface import ArcFace, open_arcface
+from mien.recognise.moco import ResNet
 from mien.train import encoder, stylegan2
-from mien.train._encoder_state import Recipe
+from mien.train._encoder_state import Recipe, start
 from mien.train.run import Run
 
 SHAPE = Architecture(size=16, latent=16, layers=2, base=256, most=32)
@@ -112,6 +113,22 @@ def test_arcface_is_kept_where_its_weights_are_given(tmp_path, digits, folder):
     recipe = replace(RECIPE, images=16, batch=4, arcface=str(tmp_path / "model_ir_se50.pth"))
     learn(digits, tmp_path / "run", recipe, folder)
     assert 0 < lines(tmp_path / "run")[-1]["identity"] < 2
+
+
+def test_mocos_embedding_alone_pulls_the_drawings_to_their_pictures(digits, folder):
+    recipe = replace(
+        RECIPE, method="psp", generator=str(folder), pixel=0.0, feature=0.0, similar=1.0, images=800
+    )
+    torch.manual_seed(0)
+    moco = ResNet((1, 1), 8).eval().requires_grad_(False)
+    target = replace(encoder.target_of(recipe), moco=moco)
+    shape = target.space.network.shape
+    state = start(recipe, recipe.shape(shape.size, shape.styles, shape.latent))
+    pictures = torch.from_numpy(digits[:4].transpose(0, 3, 1, 2) / 127.5 - 1).float()
+    terms = [encoder.update(state, pictures, step, recipe, target) for step in range(8)]
+    assert float(terms[-1]["similar"]) < 0.9 * float(terms[0]["similar"])
+    with pytest.raises(BadInput, match="there is no none"):
+        encoder.target_of(replace(recipe, moco="none.tar"))
 
 
 def test_files_that_are_no_arcface_are_refused(tmp_path):
