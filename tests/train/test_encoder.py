@@ -9,7 +9,7 @@ import torch
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
-from mien.checkpoint import save_model
+from mien.checkpoint import load_card, load_model, mark, save_model
 from mien.errors import BadInput, BadModel, UnknownName
 from mien.generators.stylegan2 import Architecture
 from mien.recognise.arcface import ArcFace, open_arcface
@@ -93,6 +93,17 @@ def test_an_interrupted_training_goes_on_as_if_it_had_not_been(tmp_path, digits,
     for name, value in whole.network.state_dict().items():
         torch.testing.assert_close(parts.network.state_dict()[name], value, rtol=0, atol=1e-5)
     assert lines(tmp_path / "parts")[-1] == pytest.approx(lines(tmp_path / "whole")[-1], rel=1e-4)
+
+
+def test_a_run_is_exported_for_the_very_generator_it_saw(tmp_path, digits, folder):
+    learn(digits, tmp_path / "run", replace(RECIPE, images=16), folder)
+    tensors, card = load_model(folder)
+    tensors["synthesis.constant"] += 1
+    save_model(tmp_path / "tuned", tensors, card | {"latents_of": mark(card)})
+    assert mark(load_card(tmp_path / "tuned")) == mark(card)
+    recipe = replace(RECIPE, generator=str(tmp_path / "tuned"))
+    with pytest.raises(BadInput, match=f"was trained for {mark(card)}"):
+        encoder.export(tmp_path, tmp_path / "run", "e4e", recipe)
 
 
 def test_rows_are_learned_one_after_the_other():

@@ -115,7 +115,6 @@ def invert(
     generator, PHOTO-inverted-tuned, a model folder that draws the third face.
     """
     from mien.checkpoint import space_card
-    from mien.provenance.mark import save_picture
 
     out = out or Path(f"{photo.stem}-inverted.png")
     asked = Asked(space, out, method, steps, fields or [], tune, locality)
@@ -123,22 +122,29 @@ def invert(
     options.check_picture(out, "-o", photo)
     portrait = options.portrait_of(photo, space_card(space), number, aligned)
 
-    import numpy as np
-
     from mien.generators import open_space
 
-    opened = open_space(space)
-    face = portrait.face.pixels[None]
-    latent, faces, noise = _found(opened, face, asked)
-    _save_latent(out.with_suffix(".npz"), latent, noise)
-    note = pictures.stamp(latent.model) | {"method": method} | pictures.weights_of(opened.card)
-    told = f"{out}: {_error(face, faces)}; latent in {out.with_suffix('.npz')}"
-    if tune:
-        tuned, more = _tuned(opened, face, latent, asked)
+    typer.echo(_inverted(open_space(space), portrait.face.pixels[None], asked))
+
+
+def _inverted(space: Space, face: np.ndarray, asked: Asked) -> str:
+    """Write the picture and what lies beside it; what to tell of them."""
+    import numpy as np
+
+    from mien.provenance.mark import save_picture
+
+    latent, faces, noise = _found(space, face, asked)
+    beside = asked.out.with_suffix(".npz")
+    _save_latent(beside, latent, noise)
+    note = pictures.stamp(latent.model) | {"method": asked.method}
+    note |= pictures.weights_of(space.card)
+    told = f"{asked.out}: {_error(face, faces)}; latent in {beside}"
+    if asked.tune:
+        tuned, more = _tuned(space, face, latent, asked)
         faces, note = np.concatenate([faces, tuned]), note | more
         told += f"; tuned: {_error(face, tuned)}, generator in {asked.folder}"
-    save_picture(out, pictures.row(np.concatenate([face, faces])), note)
-    typer.echo(told)
+    save_picture(asked.out, pictures.row(np.concatenate([face, faces])), note)
+    return told
 
 
 def _error(face: np.ndarray, drawn: np.ndarray) -> str:

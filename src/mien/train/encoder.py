@@ -22,7 +22,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from mien.checkpoint import find_model
+from mien.checkpoint import find_model, own_mark
 from mien.errors import BadInput
 from mien.faces.cache import cached_crops, to_unit
 from mien.faces.celeba import read_celeba
@@ -88,7 +88,7 @@ def fit(faces: np.ndarray, run: Run, recipe: Recipe, target: Target, progress: P
         if (step + 1) % 20 == 0 or last:
             run.log(step + 1, {key: float(value) for key, value in terms.items()})
         if done // recipe.every > (done - recipe.batch) // recipe.every or last:
-            run.save(step + 1, generator=target.space.mark, **state.parts())
+            run.save(step + 1, generator=own_mark(target.space.card), **state.parts())
         progress(step + 1, steps, f"pixel {float(terms['pixel']):.4f}")
     return state
 
