@@ -161,8 +161,9 @@ def test_what_cannot_be_tuned_is_said(space, photo, pivot):
         tune(open_space("vae-128"), photo, pivot)
     with pytest.raises(BadInput, match="0 steps"):
         Options(steps=0)
-    with pytest.raises(BadInput, match="locality"):
-        Options(locality=-1)
+    for wrong in (-1, float("nan"), float("inf")):
+        with pytest.raises(BadInput, match="locality"):
+            Options(locality=wrong)
     with pytest.raises(SpaceMismatch):
         tune(space, photo, Latent(pivot.values, "w+", "other@12345678"))
     with pytest.raises(BadInput, match="latent has shape"):

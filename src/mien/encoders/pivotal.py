@@ -53,7 +53,7 @@ class Options:
     def __post_init__(self) -> None:
         if self.steps < 1 or not self.rate > 0:
             raise BadInput(f"got {self.steps} steps at rate {self.rate}, expected more than 0")
-        if self.locality < 0 or not self.alpha > 0:
+        if not (0 <= self.locality < np.inf and self.alpha > 0):
             raise BadInput(
                 f"got locality {self.locality} at alpha {self.alpha}, expected 0 or more at a "
                 "distance above 0"
