@@ -3,7 +3,7 @@
 Roich et al., "Pivotal Tuning for Latent-based Editing of Real Images" (ACM TOG
 2022). The latent found by an inverter, the pivot, stays; the synthesis network
 learns on pixels and deep features (MobileNetV2's in the place of LPIPS). What it
-draws of other latents may be held to what it drew before, equations 4 and 5.
+draws of other latents may be held to what it drew before, their locality term.
 Mapping, average and stored noise maps stay, so that latents, directions,
 encoders and galleries of the original serve the tuned space as well.
 """
@@ -45,8 +45,8 @@ class Options:
     rate: float = 3e-4  # Adam's
     pixel: float = 1.0  # weight of the mean squared error, faces in [-1, 1]
     feature: float = 0.1  # weight of the deep-feature distance
-    locality: float = 0.0  # weight of both between tuned and untuned pictures elsewhere; 0.1 there
-    alpha: float = 30 / 18**0.5  # how far elsewhere is, root mean square of 18 rows' distances
+    locality: float = 0.0  # weight of both elsewhere, tuned against untuned; 0.1 as published
+    alpha: float = 30 / 18**0.5  # distance of elsewhere, root mean square over rows: 30 over 18
     enough: float = 0.0  # stop when pixel and feature terms together fall below this
     seed: int = 0
 
@@ -150,7 +150,7 @@ class _Tuning:
         return total
 
     def _elsewhere(self) -> torch.Tensor:
-        """Equation 5: how the picture changed `alpha` from the pivot, towards random styles."""
+        """How the picture changed `alpha` from the pivot, towards random styles."""
         z = torch.randn(len(self.pivot), self.before.shape.mapping[0], generator=self.random)
         with torch.no_grad():
             away = self.before.spread(self.before.mapping(z).float()) - self.pivot
