@@ -190,6 +190,7 @@ def _edit_photo(asked: Asked, photo: Path, number: int, aligned: bool) -> None:
     found = found or _found_now(asked, space)
     edited = edit_photo(portrait, space, found, AnySize(open_recogniser()), asked.recipe)
     note = note_of(asked.recipe, edited) | _method_note(asked, found)
+    note |= pictures.weights_of(space.card)
     recipe = asked.recipe
     if asked.strip or pictures.is_animation(asked.out):
         factors = _factors(asked.out)
@@ -218,7 +219,7 @@ def _edit_samples(asked: Asked, count: int, seed: int, truncation: float) -> Non
     faces = strips(space, latent, found, (amounts, recipe), _factors(asked.out))
     drawn = {"seed": seed, "count": count, "truncation": truncation}
     note = pictures.stamp(latent.model) | {"recipe": json.loads(recipe.to_json())}
-    note |= {"sample": drawn} | _method_note(asked, found)
+    note |= {"sample": drawn} | _method_note(asked, found) | pictures.weights_of(space.card)
     pictures.save_strips(asked.out, faces, note, generated=True)
     names = ", ".join(recipe.named)
     typer.echo(f"{asked.out}: {names} of {count} faces of {latent.model}, seed {seed}")

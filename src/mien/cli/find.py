@@ -141,6 +141,7 @@ def save_sheet(path: Path, sought: Sought, gallery: Gallery, hits: Sequence[Hit]
     thumbnails = gallery.thumbnails([hit.id for hit in hits])
     sheet = contact_sheet(face, hits, thumbnails, SheetOptions(wished, tuple(asked)))
     note = pictures.stamp(gallery.mark) | {"find": asdict(wish)}
+    note |= pictures.weights_of(sought.space.card)
     save_picture(path, np.asarray(sheet), note)
 
 

@@ -30,10 +30,19 @@ def open_space(name_or_folder: str | Path = "vae-128") -> Space:
         return _inverted(folder, find_model(card["generator"]))
     if card["kind"] != "space":
         raise BadModel(f"{name_or_folder} is a {card['kind']}, not a latent space")
-    if (folder / ENCODER / CARD).is_file():
-        return _inverted(folder / ENCODER, folder)
+    encoder = encoder_of(folder)
+    if encoder is not None:
+        return _inverted(encoder, folder)
     space: Space = open_part("generators", card["architecture"]).open_space(folder)
     return space
+
+
+def encoder_of(name_or_folder: str | Path) -> Path | None:
+    """The folder of the encoder that `open_space` opens with this model; None without one."""
+    folder = find_model(name_or_folder)
+    if load_card(folder)["kind"] == "encoder":
+        return folder
+    return folder / ENCODER if (folder / ENCODER / CARD).is_file() else None
 
 
 def _inverted(encoder: Path, generator: Path) -> Space:

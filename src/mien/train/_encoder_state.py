@@ -40,6 +40,8 @@ class Recipe:
     seen_share: float = 0.25  # of a batch whose logits are read: they cost as much as all the rest
     arcface: str = ""  # file of ArcFace's weights (model_ir_se50.pth), for FFHQ frames
     identity: float = 0.1  # weight of 1 - the cosine of ArcFace's embeddings
+    moco: str = ""  # file of MoCo's weights (moco_v2_800ep_pretrain.pth.tar), for no faces
+    similar: float = 0.5  # weight of 1 - the cosine of MoCo's embeddings
     delta: float = 2e-4  # weight of the lengths of e4e's differences
     adversarial: float = 0.1  # weight of seeming the generator's own
     far: float = 0.0  # weight of the norm of w+ minus the average (pSp's w_norm)
