@@ -21,11 +21,12 @@ PASSES = ("e4e", "psp")
 METHODS = (*PASSES, "optimise", "hybrid")
 
 Method = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--method",
         help="e4e or psp: one pass of the space's encoder. optimise: descend from the average "
-        "face. hybrid: descend from the encoder's latent.",
+        "face. hybrid: descend from the encoder's latent, which is what happens where there is "
+        "an encoder and no method is given.",
     ),
 ]
 Steps = Annotated[
@@ -98,7 +99,7 @@ class Asked:
 
 def invert(
     photo: Annotated[Path, typer.Argument(help="A photo with a face in it.")],
-    method: Method = "optimise",
+    method: Method = None,
     steps: Steps = None,
     space: options.Model = "stylegan2-64",
     number: options.Number = 1,
@@ -115,8 +116,10 @@ def invert(
     generator, PHOTO-inverted-tuned, a model folder that draws the third face.
     """
     from mien.checkpoint import space_card
+    from mien.generators import encoder_of
 
     out = out or Path(f"{photo.stem}-inverted.png")
+    method = method or ("optimise" if encoder_of(space) is None else "hybrid")
     asked = Asked(space, out, method, steps, fields or [], tune, locality)
     asked.check()
     options.check_picture(out, "-o", photo)
