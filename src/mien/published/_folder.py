@@ -226,20 +226,27 @@ def _space(architecture: str, space: str, ours: dict[str, np.ndarray], shape: An
 
 
 def _stargan(published: Published) -> Model:
-    """Tensors under their original names; the labels' names are in no file."""
-    lookup = "L1.weight" in published.tensors
-    first = published.tensors["L1.weight" if lookup else "main.0.weight"]
-    if first.ndim != 4:
-        raise BadModel(f"the first convolution has shape {list(first.shape)}, not [O, I, k, k]")
-    labels = published.tensors["L2.gain.weight"].shape[0] if lookup else first.shape[1] - 3
-    options = {"width": first.shape[0], "labels": labels, "norm": "lookup" if lookup else "plain"}
-    card = {"kind": "translator", "architecture": "stargan", "options": options}
-    return Model(published.tensors, card)
+    """No file holds the names of its labels; numbers stand for them until they are given."""
+    from mien.published import _stargan
+
+    ours, shape = _stargan.generator_to_ours(published.tensors)
+    names = [f"label_{number + 1}" for number in range(shape.labels)]
+    card = {
+        "kind": "translator",
+        "architecture": "stargan",
+        "input": {"size": shape.size, "range": [-1, 1]},
+        "options": asdict(shape),
+        "parts": [{"names": names, "kind": "binary"}],
+    }
+    return Model(ours, card)
 
 
 def _stargan_discriminator(published: Published) -> Model:
-    card = {"kind": "discriminator", "architecture": "stargan"}
-    return Model(published.tensors, card)
+    from mien.published import _stargan
+
+    ours, critic = _stargan.discriminator_to_ours(published.tensors)
+    card = {"kind": "discriminator", "architecture": "stargan", "options": asdict(critic)}
+    return Model(ours, card)
 
 
 CONVERTERS: dict[Kind, Callable[[Published], Model]] = {
