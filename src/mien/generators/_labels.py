@@ -76,7 +76,7 @@ class Part:
             if name not in self.names:
                 raise UnknownName("attribute", name, self.names)
         rivals = self.names if self.kind == "classes" else HAIR
-        present = [name for name, value in wanted.items() if value > UNKNOWN and name in rivals]
+        present = [name for name in self.names if name in rivals and wanted.get(name, 0) > UNKNOWN]
         if len(present) > 1:
             raise BadInput(f"{' and '.join(present)} exclude each other; ask for one of them")
         found = labels.clone()
