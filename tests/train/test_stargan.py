@@ -136,8 +136,8 @@ def test_an_interrupted_training_goes_on_as_if_it_had_not_been(tmp_path):
 
 def test_a_joint_model_learns_what_each_data_set_labels(tmp_path):
     sources = [coloured(64, ["red"], 0), coloured(64, ["green"], 1)]
-    recipe = replace(TOY, steps=500, decay_steps=250, n_critic=1, width=8, critic_width=8, cls=3.0,
-                     rate=2e-3, critic_rate=2e-3, precision="fp32", every=500, watch_every=500)  # fmt: skip
+    recipe = replace(TOY, steps=150, decay_steps=50, n_critic=1, width=8, critic_width=8, cls=3.0,
+                     rate=5e-3, critic_rate=5e-3, precision="fp32", every=150, watch_every=150)  # fmt: skip
     state, _ = fit(sources, tmp_path, recipe)
     for part, channel in ((0, 0), (1, 1)):
         other = sources[1 - part]  # pictures whose labels of this kind nobody knew

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -34,24 +34,26 @@ class Model:
 
 
 def import_model(
-    path: Path, folder: Path, name: str = "", frame: str = "ffhq", licence: str = ""
-) -> dict[str, Any]:
+    path: Path, folder: Path, name: str = "", frame: str = "", licence: str = "",
+    labels: Sequence[str] = (),
+) -> dict[str, Any]:  # fmt: skip
     """Write the generator or translator of a published file as a model folder; its card.
 
     The encoder of pSp's and e4e's files goes to the folder "encoder" inside it, where
     `open_space` looks for what reads photos.
 
     name: of the model, the folder's if empty. frame: how its training faces were
-    aligned, "ffhq" or "celeba". licence: what the catalogue says of this very file
-    if empty. Raises UnknownName for another frame, BadInput for a folder that holds a model
-    already and for files of directions, BadModel for a file that cannot be read or converted.
+    aligned, "ffhq" or "celeba"; if empty, as the format's own publications. licence: what the
+    catalogue says of this very file if empty. labels: a translator's, in the order of its
+    training, which no file tells. Raises UnknownName for another frame, BadInput for a folder that holds a model
+    already, for files of directions and labels that do not fit, BadModel for a file that cannot be read or converted.
     """
     path, folder = Path(path), Path(folder)
     if (folder / CARD).exists() or (folder / WEIGHTS).exists():
         raise BadInput(f"{folder} holds a model already; choose another folder")
     if folder.exists() and not folder.is_dir():
         raise BadInput(f"{folder} is a file; choose the name of a folder")
-    if frame not in FRAMES:
+    if frame and frame not in FRAMES:
         raise UnknownName("frame", frame, FRAMES)
     published = read(path)
     converted = convert(published, path)
@@ -66,13 +68,25 @@ def import_model(
         "source": {"format": published.kind.value, "file": path.name, "sha256": digest},
     }
     if "input" in card:
-        card["input"] = {**card["input"], "frame": frame}
+        card["input"] = {"frame": "ffhq", **card["input"], **({"frame": frame} if frame else {})}
+    if labels:
+        card["parts"] = _named(card, tuple(labels), path)
     with _whole(folder):
         for model in encoder:
             about = {"name": f"{card['name']}-encoder", "source": card["source"]}
             save_model(folder / ENCODER, model.tensors, {**about, **model.card})
         save_model(folder, converted.tensors, card)
     return card
+
+
+def _named(card: dict[str, Any], labels: tuple[str, ...], path: Path) -> list[dict[str, Any]]:
+    """The parts of a translator's card under these names."""
+    if card["kind"] != "translator":
+        raise BadInput(f"{path} holds a {card['kind']}, which has no labels to name")
+    found = card["options"]["labels"]
+    if len(labels) != found or len(set(labels)) != found:
+        raise BadInput(f"{path} was trained with {found} labels, not {', '.join(labels)}")
+    return [{"names": list(labels), "kind": "binary"}]
 
 
 def _encoder(published: Published, decoder: Model, path: Path) -> list[Model]:
@@ -234,7 +248,7 @@ def _stargan(published: Published) -> Model:
     card = {
         "kind": "translator",
         "architecture": "stargan",
-        "input": {"size": shape.size, "range": [-1, 1]},
+        "input": {"size": shape.size, "frame": "celeba", "range": [-1, 1]},
         "options": asdict(shape),
         "parts": [{"names": names, "kind": "binary"}],
     }
