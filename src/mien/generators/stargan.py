@@ -23,6 +23,7 @@ from mien.checkpoint import load_model, mark
 from mien.checks import check_faces, check_shape
 from mien.errors import BadInput, BadModel, UnknownName
 from mien.generators._labels import parts_of
+from mien.generators.layers.halving import Halving
 from mien.generators.layers.instance import normalise, rescale
 from mien.runtime.engine import Runner
 
@@ -191,7 +192,7 @@ class Discriminator(nn.Module):
         channels = [3, *(critic.width * 2**level for level in range(critic.depth))]
         layers: list[nn.Module] = []
         for before, after in zip(channels, channels[1:], strict=False):
-            layers += [nn.Conv2d(before, after, 4, 2, 1), nn.LeakyReLU(SLOPE, inplace=True)]
+            layers += [Halving(before, after), nn.LeakyReLU(SLOPE, inplace=True)]
         self.main = nn.Sequential(*layers)
         self.conv1 = nn.Conv2d(channels[-1], 1, 3, 1, 1, bias=False)
         left = critic.size >> critic.depth
@@ -217,8 +218,7 @@ class Discriminator(nn.Module):
                 kinks.append(out > 0)
         out = F.conv_transpose2d(torch.ones_like(out[:, :1]), self.conv1.weight, padding=1)
         for level in reversed(range(self.critic.depth)):
-            out = torch.where(kinks[level], out, SLOPE * out)
-            out = F.conv_transpose2d(out, self.main[2 * level].weight, stride=2, padding=1)
+            out = self.main[2 * level].spread(torch.where(kinks[level], out, SLOPE * out))
         return out
 
 
