@@ -164,7 +164,10 @@ def test_what_is_asked_for_respects_hair_colours():
 
 def test_lookup_tables_begin_without_effect_and_are_read_as_asked():
     torch.manual_seed(0)
-    faces, labels = torch.rand(3, 3, 16, 16) * 2 - 1, torch.tensor([[1.0, 1, 0], [0, 0, 0], [0, 1, 1]])
+    faces, labels = (
+        torch.rand(3, 3, 16, 16) * 2 - 1,
+        torch.tensor([[1.0, 1, 0], [0, 0, 0], [0, 1, 1]]),
+    )
     shape = Architecture(size=16, width=4, depth=1, labels=3, condition="lookup")
     network = Generator(shape)
     with torch.no_grad():

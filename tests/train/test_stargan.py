@@ -55,7 +55,9 @@ def test_the_published_training_is_repeated(name, monkeypatch):
     def noting(optimiser, loss):
         step(optimiser, loss)
         which = "D" if optimiser is state.critic_optimiser else "G"
-        for key, value in getattr(state, {"D": "critic", "G": "generator"}[which]).named_parameters():
+        for key, value in getattr(
+            state, {"D": "critic", "G": "generator"}[which]
+        ).named_parameters():
             gradients.setdefault(f"{which}.{key}", value.grad.detach().clone())
 
     monkeypatch.setattr(stargan, "_step", noting)
@@ -68,7 +70,10 @@ def test_the_published_training_is_repeated(name, monkeypatch):
         if both:
             rows["G"].append([terms[key] for key in ("G/fake", "G/rec", "G/cls")])
     for which, found in rows.items():
-        for output, got in ((f"train_{which}_losses", found), (f"train_{which}_losses_first", found[0])):
+        for output, got in (
+            (f"train_{which}_losses", found),
+            (f"train_{which}_losses_first", found[0]),
+        ):
             worst, passes = fixture.check(output, np.array(got, np.float32))
             assert passes, f"{output} is {worst:.2e} away"
     named = [output for output in fixture.manifest["outputs"] if output.startswith("train_grad.")]
@@ -99,9 +104,7 @@ def coloured(count, names, seed, size=16):
     for column, name in enumerate(names):
         faces[..., ("red", "green", "blue").index(name)] += 110 * labels[:, column, None, None]
     part = Part(tuple(names))
-    return Source(
-        faces.astype(np.uint8), np.arange(count), torch.from_numpy(labels).float(), part
-    )
+    return Source(faces.astype(np.uint8), np.arange(count), torch.from_numpy(labels).float(), part)
 
 
 def fit(sources, folder, recipe, progress=lambda *a: None):
@@ -136,8 +139,10 @@ def test_an_interrupted_training_goes_on_as_if_it_had_not_been(tmp_path):
 
 def test_a_joint_model_learns_what_each_data_set_labels(tmp_path):
     sources = [coloured(64, ["red"], 0), coloured(64, ["green"], 1)]
-    recipe = replace(TOY, steps=150, decay_steps=50, n_critic=1, width=8, critic_width=8, cls=3.0,
-                     rate=5e-3, critic_rate=5e-3, precision="fp32", every=150, watch_every=150)  # fmt: skip
+    recipe = replace(
+        TOY, steps=150, decay_steps=50, n_critic=1, width=8, critic_width=8, cls=3.0, rate=5e-3,
+        critic_rate=5e-3, precision="fp32", every=150, watch_every=150,
+    )  # fmt: skip
     state, _ = fit(sources, tmp_path, recipe)
     for part, channel in ((0, 0), (1, 1)):
         other = sources[1 - part]  # pictures whose labels of this kind nobody knew

@@ -11,6 +11,7 @@ whether training or not, and so does this one.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,9 @@ class Critic:
 
 class Norm(nn.Module):
     """Instance normalisation with one gain and bias, or those that labels look up."""
+
+    running_mean: torch.Tensor
+    running_var: torch.Tensor
 
     def __init__(self, channels: int, shape: Architecture, rectify: bool = True) -> None:
         super().__init__()
@@ -191,7 +195,7 @@ class Discriminator(nn.Module):
         self.critic = critic
         channels = [3, *(critic.width * 2**level for level in range(critic.depth))]
         layers: list[nn.Module] = []
-        for before, after in zip(channels, channels[1:], strict=False):
+        for before, after in pairwise(channels):
             layers += [Halving(before, after), nn.LeakyReLU(SLOPE, inplace=True)]
         self.main = nn.Sequential(*layers)
         self.conv1 = nn.Conv2d(channels[-1], 1, 3, 1, 1, bias=False)
@@ -218,7 +222,8 @@ class Discriminator(nn.Module):
                 kinks.append(out > 0)
         out = F.conv_transpose2d(torch.ones_like(out[:, :1]), self.conv1.weight, padding=1)
         for level in reversed(range(self.critic.depth)):
-            out = self.main[2 * level].spread(torch.where(kinks[level], out, SLOPE * out))
+            halving: Any = self.main[2 * level]
+            out = halving.spread(torch.where(kinks[level], out, SLOPE * out))
         return out
 
 

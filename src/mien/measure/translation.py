@@ -36,9 +36,9 @@ def translation_table(
 
     targets: labels [N, c] by the name they change; the names are the labels' in order, and
     the recogniser's too. For each: "success", the share of faces in which the recogniser sees
-    what was asked of that name; "kept", the share of other names, those whose label the target leaves
-    alone, of which it sees the same as in the photo; "identity", the mean cosine of embeddings
-    to the photo. "reconstruction": mean absolute change, in [0, 2], after each face is asked
+    what was asked of that name; "kept", the share of other names, those whose label the target
+    leaves alone, of which it sees what it saw in the photo; "identity", the mean cosine of
+    embeddings to the photo. "reconstruction": mean absolute change, in [0, 2], after each face is asked
     to be another and then itself again.
     """
     names = list(targets)

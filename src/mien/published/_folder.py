@@ -45,8 +45,9 @@ def import_model(
     name: of the model, the folder's if empty. frame: how its training faces were
     aligned, "ffhq" or "celeba"; if empty, as the format's own publications. licence: what the
     catalogue says of this very file if empty. labels: a translator's, in the order of its
-    training, which no file tells. Raises UnknownName for another frame, BadInput for a folder that holds a model
-    already, for files of directions and labels that do not fit, BadModel for a file that cannot be read or converted.
+    training, which no file tells. Raises UnknownName for another frame, BadInput for a folder
+    that holds a model already, for files of directions and for labels that do not fit, BadModel
+    for a file that cannot be read or converted.
     """
     path, folder = Path(path), Path(folder)
     if (folder / CARD).exists() or (folder / WEIGHTS).exists():

@@ -5,8 +5,6 @@ The files hold a bare state dict: neither the size of the faces nor the names of
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from mien.errors import BadModel
@@ -16,6 +14,7 @@ from mien.published._table import Arrays, Pair, Table, count, side
 
 WHAT, CRITIC = "the generator", "the discriminator"
 SIZE = 128  # px; what both publications trained at
+LOGITS = "conv2.weight"
 COUNTED = "num_batches_tracked"  # a number that nothing reads
 
 
@@ -44,9 +43,9 @@ def discriminator_to_ours(tensors: Arrays) -> tuple[dict[str, np.ndarray], Criti
     Raises BadModel naming a key that is missing, unexpected or of another shape.
     """
     depth = count(tensors, "main.{}.weight", range(0, 64, 2))
-    width, left = side(tensors, "main.0.weight", 0, CRITIC), side(tensors, "conv2.weight", 2, CRITIC)
-    _check_square(tensors["conv2.weight"], "conv2.weight")
-    critic = Critic(left * 2**depth, width, depth, side(tensors, "conv2.weight", 0, CRITIC))
+    labels, width = side(tensors, LOGITS, 0, CRITIC), side(tensors, "main.0.weight", 0, CRITIC)
+    left = side(tensors, LOGITS, 2, CRITIC)
+    critic = Critic(left * 2**depth, width, depth, labels)
     known = shapes(CRITIC, lambda: Discriminator(critic))
     return Table(CRITIC, [Pair(key, key) for key in known], {}, known).to_ours(tensors), critic
 
@@ -101,8 +100,3 @@ def _lookup_name(ours: str) -> str:
 
 def _uncounted(tensors: Arrays) -> dict[str, np.ndarray]:
     return {key: value for key, value in tensors.items() if not key.endswith(COUNTED)}
-
-
-def _check_square(kernel: Any, key: str) -> None:
-    if kernel.ndim != 4 or kernel.shape[2] != kernel.shape[3]:
-        raise BadModel(f"{key} of {CRITIC} has shape {list(kernel.shape)}, not [L, C, k, k]")

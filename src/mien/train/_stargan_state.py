@@ -52,7 +52,7 @@ class Recipe:
     cls: float = 1.0  # weight of the labels' cross-entropy
     rec: float = 10.0  # weight of the way back
     penalty: float = 10.0  # weight of slopes other than 1
-    average: float = 0.999  # of the generator's weights that are exported, a step of it; 0: the last
+    average: float = 0.999  # of the exported weights, a step of the generator; 0: the last ones
     precision: str = "bf16"  # of convolutions; losses and statistics are fp32. "fp32": everything
     seed: int = 0
     log_every: int = 10  # steps
@@ -76,9 +76,7 @@ class Recipe:
 
     def shape(self, labels: int) -> Architecture:
         """Of the generator, for vectors of this length."""
-        return Architecture(
-            self.size, self.width, self.depth, labels, self.condition, self.reading
-        )
+        return Architecture(self.size, self.width, self.depth, labels, self.condition, self.reading)
 
     def critic(self, labels: int) -> Critic:
         """Of the discriminator, for this many names."""
@@ -140,8 +138,8 @@ def start(recipe: Recipe, vocabulary: Vocabulary) -> State:
         generator, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.average),
         use_buffers=True,
     )  # fmt: skip
-    optimisers = [
+    first, second = (
         torch.optim.Adam(network.parameters(), rate, betas=recipe.betas, fused=True)
         for network, rate in ((generator, recipe.rate), (critic, recipe.critic_rate))
-    ]
-    return State(generator, averaged, critic, *optimisers, vocabulary)
+    )
+    return State(generator, averaged, critic, first, second, vocabulary)

@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -142,7 +141,9 @@ def fit(
             seen(state, done)
         if done % recipe.every == 0 or last:
             run.save(done, recipe=asdict(recipe), labels=_stored(state.vocabulary), **state.parts())
-        progress(done, recipe.steps, f"D/cls {next(v for k, v in terms.items() if 'D/cls' in k):.3f}")
+        progress(
+            done, recipe.steps, f"D/cls {next(v for k, v in terms.items() if 'D/cls' in k):.3f}"
+        )
     return state
 
 
