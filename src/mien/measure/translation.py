@@ -38,8 +38,8 @@ def translation_table(
     the recogniser's too. For each: "success", the share of faces in which the recogniser sees
     what was asked of that name; "kept", the share of other names, those whose label the target
     leaves alone, of which it sees what it saw in the photo; "identity", the mean cosine of
-    embeddings to the photo. "reconstruction": mean absolute change, in [0, 2], after each face is asked
-    to be another and then itself again.
+    embeddings to the photo. "reconstruction": mean absolute change, in [0, 2], after each face
+    is asked to be another and then itself again.
     """
     names = list(targets)
     check_shape(labels, (len(faces), len(names)), "labels")
