@@ -50,10 +50,7 @@ def import_model(
     for a file that cannot be read or converted.
     """
     path, folder = Path(path), Path(folder)
-    if (folder / CARD).exists() or (folder / WEIGHTS).exists():
-        raise BadInput(f"{folder} holds a model already; choose another folder")
-    if folder.exists() and not folder.is_dir():
-        raise BadInput(f"{folder} is a file; choose the name of a folder")
+    _check_free(folder)
     if frame and frame not in FRAMES:
         raise UnknownName("frame", frame, FRAMES)
     published = read(path)
@@ -78,6 +75,13 @@ def import_model(
             save_model(folder / ENCODER, model.tensors, {**about, **model.card})
         save_model(folder, converted.tensors, card)
     return card
+
+
+def _check_free(folder: Path) -> None:
+    if (folder / CARD).exists() or (folder / WEIGHTS).exists():
+        raise BadInput(f"{folder} holds a model already; choose another folder")
+    if folder.exists() and not folder.is_dir():
+        raise BadInput(f"{folder} is a file; choose the name of a folder")
 
 
 def _named(card: dict[str, Any], labels: tuple[str, ...], path: Path) -> list[dict[str, Any]]:

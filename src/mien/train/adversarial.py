@@ -100,5 +100,5 @@ def unit_slope(slopes: torch.Tensor) -> torch.Tensor:
     The penalty of Gulrajani et al., "Improved Training of Wasserstein GANs" (NeurIPS 2017),
     for gradients at points between real and made samples.
     """
-    norms = torch.linalg.vector_norm(slopes.float().flatten(1), dim=1)
+    norms: torch.Tensor = torch.linalg.vector_norm(slopes.float().flatten(1), dim=1)
     return (norms - 1).square().mean()
