@@ -114,8 +114,9 @@ def _write(portrait: Portrait, place: Path, opened: Any, wish: Wish, what: str) 
     from mien.edit.translate import translate_portrait
     from mien.provenance.mark import save_picture
 
-    made: Translated = translate_portrait(portrait, *opened, wish)
-    note = pictures.stamp(opened[0].mark) | {"to": dict(wish.to), "strength": wish.strength}
+    translator, recogniser = opened
+    made: Translated = translate_portrait(portrait, translator, recogniser, wish)
+    note = pictures.stamp(translator.mark) | {"to": dict(wish.to), "strength": wish.strength}
     shown = {
         "photo": lambda: made.photo,
         "face": lambda: pictures.row(made.face[None]),
