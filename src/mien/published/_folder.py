@@ -50,9 +50,7 @@ def import_model(
     for a file that cannot be read or converted.
     """
     path, folder = Path(path), Path(folder)
-    _check_free(folder)
-    if frame and frame not in FRAMES:
-        raise UnknownName("frame", frame, FRAMES)
+    _check_asked(folder, frame)
     published = read(path)
     converted = convert(published, path)
     encoder = _encoder(published, converted, path)
@@ -77,11 +75,14 @@ def import_model(
     return card
 
 
-def _check_free(folder: Path) -> None:
+def _check_asked(folder: Path, frame: str) -> None:
+    """A free folder and a known frame."""
     if (folder / CARD).exists() or (folder / WEIGHTS).exists():
         raise BadInput(f"{folder} holds a model already; choose another folder")
     if folder.exists() and not folder.is_dir():
         raise BadInput(f"{folder} is a file; choose the name of a folder")
+    if frame and frame not in FRAMES:
+        raise UnknownName("frame", frame, FRAMES)
 
 
 def _named(card: dict[str, Any], labels: tuple[str, ...], path: Path) -> list[dict[str, Any]]:
