@@ -28,12 +28,14 @@ Out = Annotated[
 
 def translate(
     photo: Annotated[Path, typer.Argument(help="A photo with a face in it, or a folder of them.")],
+    model: Annotated[
+        str, typer.Option("--model", metavar="MODEL", help="Translator.", show_default=False)
+    ],
     to: To = None,
     strength: Annotated[
         float, typer.Option("--strength", help="Share of the translation in the picture, 0 to 1.")
     ] = 1.0,
     out: Out = None,
-    model: Annotated[str, typer.Option("--model", metavar="MODEL", help="Translator.")] = "stargan",
     grid: Annotated[
         bool, typer.Option("--grid", help="Write the face and its translation side by side.")
     ] = False,
@@ -45,7 +47,7 @@ def translate(
 ) -> None:
     """Translate the face in PHOTO to other attributes and put it back at full resolution.
 
-    Example: mien translate me.jpg --to Blond_Hair --to Young=0 -o out.png. Attributes that
+    Example: mien translate me.jpg --model FOLDER --to Blond_Hair --to Young=0 -o out.png. Attributes that
     are not named stay as they are recognised; a hair colour takes the place of the others.
     """
     from mien.checkpoint import find_model, load_card

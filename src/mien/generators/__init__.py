@@ -45,7 +45,7 @@ def encoder_of(name_or_folder: str | Path) -> Path | None:
     return folder / ENCODER if (folder / ENCODER / CARD).is_file() else None
 
 
-def open_translator(name_or_folder: str | Path = "stargan") -> Translator:
+def open_translator(name_or_folder: str | Path) -> Translator:
     """A translator by its embedded name or model folder.
 
     Raises UnknownName for an unknown model and BadModel for a damaged one or one that
