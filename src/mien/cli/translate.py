@@ -47,8 +47,9 @@ def translate(
 ) -> None:
     """Translate the face in PHOTO to other attributes and put it back at full resolution.
 
-    Example: mien translate me.jpg --model FOLDER --to Blond_Hair --to Young=0 -o out.png. Attributes that
-    are not named stay as they are recognised; a hair colour takes the place of the others.
+    Example: mien translate me.jpg --model FOLDER --to Blond_Hair --to Young=0 -o out.png.
+    Attributes that are not named stay as they are recognised; a hair colour takes the place
+    of the others.
     """
     from mien.checkpoint import find_model, load_card
     from mien.edit.translate import Wish
