@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from mien.edit.translate import Translated, Wish
     from mien.faces.portrait import Portrait
 
+Translator = Annotated[
+    str, typer.Option("--model", metavar="MODEL", help="Translator.", show_default=False)
+]
+Strength = Annotated[
+    float, typer.Option("--strength", help="Share of the translation in the picture, 0 to 1.")
+]
 To = Annotated[
     list[str] | None,
     typer.Option(
@@ -28,13 +34,9 @@ Out = Annotated[
 
 def translate(
     photo: Annotated[Path, typer.Argument(help="A photo with a face in it, or a folder of them.")],
-    model: Annotated[
-        str, typer.Option("--model", metavar="MODEL", help="Translator.", show_default=False)
-    ],
+    model: Translator,
     to: To = None,
-    strength: Annotated[
-        float, typer.Option("--strength", help="Share of the translation in the picture, 0 to 1.")
-    ] = 1.0,
+    strength: Strength = 1.0,
     out: Out = None,
     grid: Annotated[
         bool, typer.Option("--grid", help="Write the face and its translation side by side.")
