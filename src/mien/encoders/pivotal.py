@@ -91,7 +91,8 @@ def save_tuned(
     mark. encoder: folder of the encoder that reads photos for the generator, copied
     into it. Raises BadInput for a folder that exists.
     """
-    check_new(folder)
+    if folder.exists():
+        raise BadInput(f"{folder}, the tuned model's folder, exists; remove it or choose another")
     if encoder is not None:
         (folder / ENCODER).mkdir(parents=True)
         for name in (WEIGHTS, CARD):
@@ -105,12 +106,6 @@ def save_tuned(
     state = space.network.state_dict()
     save_model(folder, {key: value.numpy() for key, value in state.items()}, card)
     return load_card(folder)
-
-
-def check_new(folder: Path) -> None:
-    """Raise BadInput when a tuned model would overwrite something."""
-    if folder.exists():
-        raise BadInput(f"{folder}, the tuned model's folder, exists; remove it or choose another")
 
 
 class _Tuning:

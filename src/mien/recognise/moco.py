@@ -9,13 +9,12 @@ He et al., "Deep Residual Learning for Image Recognition" (CVPR 2016), the strid
 from __future__ import annotations
 
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mien.errors import BadInput, BadModel
+from mien.recognise._published import filled
 from mien.recognise.imagenet import normalise
 
 SIZE = 224  # px the network reads
@@ -81,18 +80,14 @@ def open_moco(path: Path) -> ResNet:
 
     Raises BadInput when there is no such file, BadModel when it holds other weights.
     """
-    if not path.is_file():
-        raise BadInput(f"there is no {path}; give the file moco_v2_800ep_pretrain.pth.tar of MoCo")
-    network = ResNet()
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
-        ours = {k.removeprefix(PREFIX): v for k, v in state.items() if k.startswith(PREFIX)}
-        network.load_state_dict({k: v for k, v in ours.items() if not k.startswith(HEAD)})
-    except (
-        RuntimeError, UnpicklingError, KeyError, TypeError, AttributeError, EOFError
-    ) as error:  # fmt: skip
-        raise BadModel(f"{path} does not hold MoCo's ResNet-50; fetch it again") from error
-    return network.eval().requires_grad_(False)
+    names = ("moco_v2_800ep_pretrain.pth.tar of MoCo", "MoCo's ResNet-50")
+    return filled(ResNet(), path, names, _of_query)
+
+
+def _of_query(content: dict[str, dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    items = content["state_dict"].items()
+    ours = {key.removeprefix(PREFIX): value for key, value in items if key.startswith(PREFIX)}
+    return {key: value for key, value in ours.items() if not key.startswith(HEAD)}
 
 
 def view_of(pictures: torch.Tensor) -> torch.Tensor:

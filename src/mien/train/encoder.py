@@ -65,7 +65,6 @@ def target_of(recipe: Recipe) -> Target:
     space = open_space(find_model(recipe.generator))
     if not isinstance(space, StyleGAN2):
         raise BadInput(f"{recipe.generator} is no StyleGAN2; encoders of styles invert those only")
-    space.network.requires_grad_(False)
     features = FeatureLoss(load_trunk(mobilenet_v2))
     features.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     recogniser = None if recipe.recogniser == "none" else open_recogniser(recipe.recogniser)
