@@ -176,6 +176,40 @@ def test_unknown_labels_change_nothing_that_is_learned_of_known_ones(loss, condi
     assert torch.equal(first, stargan.generator_loss(state, batch, made, recipe)[1]["G/cls"])
 
 
+class Ruddy:
+    """A teacher that reads redness, and how rough the picture is."""
+
+    names, size = ("Rough", "Red"), 32
+
+    def score(self, faces):
+        rough = (faces[..., 1:] - faces[..., :-1]).abs().mean((1, 2, 3))
+        return torch.stack([100 * rough, faces[:, 0].mean((1, 2))], 1)
+
+
+def test_a_teacher_adds_its_own_cross_entropy_and_sees_no_fine_pattern():
+    recipe = replace(TOY, size=32, teacher=0.25, precision="fp32")
+    state = _stargan_state.start(replace(recipe, teacher=0), Vocabulary((Part(("Red",)),)))
+    faces, mix = torch.rand(4, 3, 32, 32) * 2 - 1, torch.rand(4, 1, 1, 1)
+    labels = torch.tensor([[1.0], [0], [1], [0.5]])
+    batch = Batch(faces, labels, labels, mix)
+    alone, terms = stargan.generator_loss(state, batch, faces, recipe)
+    assert "G/teacher" not in terms
+    state.teacher = Ruddy()
+    loss, terms = stargan.generator_loss(state, batch, faces, recipe)
+    logits = faces[:3, 0].mean((1, 2))
+    wanted = torch.nn.functional.softplus(torch.stack([-logits[0], logits[1], -logits[2]]))
+    torch.testing.assert_close(terms["G/teacher"], wanted.sum() / 4, rtol=0.02, atol=0)
+    torch.testing.assert_close(loss, alone + 0.25 * terms["G/teacher"])
+    pattern = torch.tensor([[0.8, -0.8], [-0.8, 0.8]]).repeat(16, 16).expand(1, 3, 32, 32)
+    seen = stargan._seen(state.teacher, pattern, Part(("Rough", "Red")))
+    assert seen.abs().max() < 1  # 160 at full size
+
+
+def test_a_teacher_that_does_not_know_a_name_is_refused():
+    with pytest.raises(UnknownName, match="teacher"):
+        _stargan_state.start(replace(TOY, teacher=1), Vocabulary((Part(("Redness",)),)))
+
+
 def test_single_targets_change_one_name_and_hair_keeps_one_colour():
     names = ("Black_Hair", "Blond_Hair", "Male")
     labels = torch.tensor([[1.0, 0, 0], [0, 1, 1], [0, 0, 1]]).repeat(20, 1)

@@ -11,6 +11,7 @@ import torch
 from mien.errors import BadInput, UnknownName
 from mien.generators._labels import Vocabulary
 from mien.generators.stargan import Architecture, Critic, Discriminator, Generator
+from mien.recognise.recogniser import Recogniser, open_recogniser
 from mien.train.adversarial import hinge_sides, wasserstein_sides
 
 Sides = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
@@ -38,6 +39,7 @@ class Recipe:
     critic_depth: int = 6  # levels of the discriminator
     condition: str = "maps"  # or "lookup": a gain and bias a label in every normalisation
     reading: str = "sum"  # of lookup tables by several labels; "mean"; "first" as DLIM2020
+    blend: bool = False  # the photo shows through a mask that the network paints (GANimation)
     loss: str = "wgan-gp"  # or "hinge-gp", "hinge"
     targets: str = "permuted"  # the batch's own labels; "single": one name changed; "mixed": halves
     batch: int = 16  # faces of each data set
@@ -50,6 +52,7 @@ class Recipe:
     decay: str = "linear"  # "published": by 1 / decay_steps every `decay_every` steps, so hardly
     decay_every: int = 1_000  # steps
     cls: float = 1.0  # weight of the labels' cross-entropy
+    teacher: float = 0.0  # weight of the recogniser's own cross-entropy, if any
     rec: float = 10.0  # weight of the way back
     penalty: float = 10.0  # weight of slopes other than 1
     average: float = 0.999  # of the exported weights, a step of the generator; 0: the last ones
@@ -76,7 +79,8 @@ class Recipe:
 
     def shape(self, labels: int) -> Architecture:
         """Of the generator, for vectors of this length."""
-        return Architecture(self.size, self.width, self.depth, labels, self.condition, self.reading)
+        how = (self.condition, self.reading, self.blend)
+        return Architecture(self.size, self.width, self.depth, labels, *how)
 
     def critic(self, labels: int) -> Critic:
         """Of the discriminator, for this many names."""
@@ -103,6 +107,7 @@ class State:
     optimiser: torch.optim.Optimizer
     critic_optimiser: torch.optim.Optimizer
     vocabulary: Vocabulary
+    teacher: Recogniser | None = None
 
     def parts(self) -> dict[str, Any]:
         """State dicts by name."""
@@ -142,4 +147,14 @@ def start(recipe: Recipe, vocabulary: Vocabulary) -> State:
         torch.optim.Adam(network.parameters(), rate, betas=recipe.betas, fused=True)
         for network, rate in ((generator, recipe.rate), (critic, recipe.critic_rate))
     )
-    return State(generator, averaged, critic, first, second, vocabulary)
+    teacher = _teacher(vocabulary) if recipe.teacher > 0 else None
+    return State(generator, averaged, critic, first, second, vocabulary, teacher)
+
+
+def _teacher(vocabulary: Vocabulary) -> Recogniser:
+    """The recogniser, if it knows every name."""
+    teacher = open_recogniser()
+    for name in vocabulary.names:
+        if name not in teacher.names:
+            raise UnknownName("attribute of the teacher", name, teacher.names)
+    return teacher

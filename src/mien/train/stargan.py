@@ -17,7 +17,8 @@ import torch
 import torch.nn.functional as F
 
 from mien.faces.cache import to_unit
-from mien.generators._labels import Vocabulary
+from mien.generators._labels import Part, Vocabulary
+from mien.recognise.recogniser import Recogniser
 from mien.train import augment
 from mien.train._stargan_data import Source, celeba_test, read_sources
 from mien.train._stargan_export import export
@@ -117,6 +118,10 @@ def generator_loss(
         "G/cls": part.loss(logits[:, place], batch.targets),
     }
     loss = terms["G/fake"] + recipe.rec * terms["G/rec"] + recipe.cls * terms["G/cls"]
+    if state.teacher is not None:
+        with _precision(recipe):
+            terms["G/teacher"] = part.loss(_seen(state.teacher, made, part), batch.targets)
+        loss = loss + recipe.teacher * terms["G/teacher"]
     return loss, {key: value.detach() for key, value in terms.items()}
 
 
@@ -177,6 +182,16 @@ def _translated(
     with _precision(recipe):
         made: torch.Tensor = state.generator(faces, state.vocabulary.vector(labels, part))
     return made
+
+
+def _seen(teacher: Recogniser, made: torch.Tensor, part: Part) -> torch.Tensor:
+    """What the recogniser makes of translations: logits [N, c] of the part's names.
+
+    It reads them at half its size, where patterns that only a network sees are gone.
+    """
+    for size in (teacher.size // 2, teacher.size):
+        made = F.interpolate(made, (size, size), mode="bilinear", antialias=True)
+    return teacher.score(made)[:, [teacher.names.index(name) for name in part.names]]
 
 
 def _precision(recipe: Recipe) -> torch.autocast:
