@@ -3,8 +3,9 @@
 Choi et al., "StarGAN: Unified Generative Adversarial Networks for Multi-Domain
 Image-to-Image Translation" (CVPR 2018), table 4 and 5 of its appendix. Labels enter as
 constant maps beside the colours, as published, or through lookup tables: a gain
-and a bias an attribute in every instance normalisation. The photo may show through a
-mask (Pumarola et al., "GANimation", ECCV 2018, section 4.1) where nothing need change.
+and a bias an attribute in every instance normalisation. What it
+draws may be added to the photo (Shen and Liu, "Learning Residual Images for Face
+Attribute Manipulation", CVPR 2017), which keeps what nobody asked to change.
 Tensors carry the names of the published implementation. Its generator normalises each
 face by its own statistics whether training or not, and so does this one.
 """
@@ -46,7 +47,7 @@ class Architecture:
     labels: int = 5  # length of the vector it is given
     condition: str = "maps"  # or "lookup"
     reading: str = "sum"  # or "mean": of the table's rows that labels name; "first" (argmax) alone
-    blend: bool = False  # the photo shows through a mask that the network paints beside colours
+    residual: bool = False  # what the network draws is added to the photo
     statistics: str = "instance"  # "kept": a file's running ones too, unused; "running": used
 
     def __post_init__(self) -> None:
@@ -158,11 +159,14 @@ class Generator(nn.Module):
         for wide in (4 * width, 2 * width):
             layers += [nn.ConvTranspose2d(wide, wide // 2, 4, 2, 1, bias=False)]
             layers += [Norm(wide // 2, shape), nn.Identity()]
-        layers += [nn.Conv2d(width, 4 if shape.blend else 3, 7, 1, 3, bias=False)]
+        layers += [nn.Conv2d(width, 3, 7, 1, 3, bias=False)]
         self.main = Chain(layers)
 
     def forward(self, faces: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Faces [N, 3, S, S] in [-1, 1], labels [N, L] in [0, 1] -> fp32 faces in (-1, 1)."""
+        """Faces [N, 3, S, S] in [-1, 1], labels [N, L] in [0, 1] -> fp32 faces in (-1, 1).
+
+        Of a residual one, about there: whoever shows them clips them.
+        """
         return self.through(stack(faces, labels))
 
     def through(self, stacked: torch.Tensor) -> torch.Tensor:
@@ -170,10 +174,7 @@ class Generator(nn.Module):
         chosen, faces = self._chosen(stacked[:, 3:, 0, 0]), stacked[:, :3]
         read = faces if self.shape.condition == "lookup" else stacked
         out = self.main(read.contiguous(memory_format=torch.channels_last), chosen).float()
-        colours = torch.tanh(out[:, :3])
-        if self.shape.blend:
-            return torch.lerp(colours, faces, torch.sigmoid(out[:, 3:]))
-        return colours
+        return faces + out if self.shape.residual else torch.tanh(out)
 
     def _chosen(self, labels: torch.Tensor) -> torch.Tensor:
         """Weights of the lookup tables' rows."""

@@ -39,7 +39,7 @@ class Recipe:
     critic_depth: int = 6  # levels of the discriminator
     condition: str = "maps"  # or "lookup": a gain and bias a label in every normalisation
     reading: str = "sum"  # of lookup tables by several labels; "mean"; "first" as DLIM2020
-    blend: bool = False  # the photo shows through a mask that the network paints (GANimation)
+    residual: bool = False  # what the generator draws is added to the photo
     loss: str = "wgan-gp"  # or "hinge-gp", "hinge"
     targets: str = "permuted"  # the batch's own labels; "single": one name changed; "mixed": halves
     batch: int = 16  # faces of each data set
@@ -79,7 +79,7 @@ class Recipe:
 
     def shape(self, labels: int) -> Architecture:
         """Of the generator, for vectors of this length."""
-        how = (self.condition, self.reading, self.blend)
+        how = (self.condition, self.reading, self.residual)
         return Architecture(self.size, self.width, self.depth, labels, *how)
 
     def critic(self, labels: int) -> Critic:
