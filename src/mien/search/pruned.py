@@ -65,11 +65,14 @@ class _Search:
         self.sharpened = 0
 
     @property
-    def reach(self) -> float:
-        """No face further than this is among the k nearest."""
+    def reach(self) -> np.float64:
+        """No face further than this is among the k nearest.
+
+        A NumPy number, because float32 <= a plain float would round it to float32.
+        """
         if len(self.most) < self.k:
-            return np.inf
-        return float(np.partition(self.most, self.k - 1)[self.k - 1])
+            return np.float64(np.inf)
+        return np.float64(np.partition(self.most, self.k - 1)[self.k - 1])
 
     def run(self, rows: np.ndarray, first: np.ndarray) -> Proof:
         """rows: [n], the faces to choose from; first: [n], the leading stage's part."""
