@@ -192,7 +192,7 @@ def same(opened, named=None):
     named = named or directions(basis(1, 24, 3))
     query = Query(opened.latent[:1], {"A0": 1.0}, {"A0": 9.0}, 12)
     found = search_many(opened, [query], named)[0]
-    opened._bounds = dict.fromkeys(opened._bounds)
+    opened._bounds = named.vectors, None
     plain = search_many(opened, [query], named)[0]
     assert found.hits == plain.hits
     assert found.reads < plain.reads == len(opened)

@@ -35,39 +35,42 @@ class Asked:
     weights: np.ndarray
 
 
-@dataclass(frozen=True)
 class Placed:
-    """A query as the codes see it, float64.
+    """A query as the codes see it, float64; what later stages need is computed when asked for.
 
-    target: [M], s_q + alpha - middle. weights: [M]. residual: [D], r_q.
-    along: [R], its components; tails: one a stage. length: |w_q|.
+    target: [M], s_q + alpha - middle. weights: [M]. residual: [D], r_q, and
+    leak: [M], F'r_q, nearly 0. length: |w_q|; spread: about |r_q - mean|.
     """
 
-    target: np.ndarray
-    weights: np.ndarray
-    residual: np.ndarray
-    along: np.ndarray
-    tails: np.ndarray
-    length: float
+    def __init__(self, plan: Plan, asked: Asked, scores: np.ndarray, residual: np.ndarray) -> None:
+        """scores: [M], s_q; residual: [D], r_q."""
+        self._plan = plan
+        self.target, self.weights = scores + asked.move - plan.middle, asked.weights
+        self.residual, self.leak = residual, scores - plan.gram @ scores
+        self.length = float(np.linalg.norm(asked.latent.astype(np.float64)))
+        self._centred = residual - plan.mean
+        self.spread = float(np.linalg.norm(self._centred))
+        self._along: list[np.ndarray] = []
+
+    def along(self, stage: int) -> np.ndarray:
+        """[B], its components of one stage."""
+        while len(self._along) <= stage:
+            part = self._plan.stages[len(self._along)]
+            self._along.append(self._plan.components[part] @ self._centred)
+        return self._along[stage]
+
+    def tail(self, stage: int) -> float:
+        """The length of what this stage and those before it leave out."""
+        inside = sum(float(self.along(at) @ self.along(at)) for at in range(stage + 1))
+        return float(np.sqrt(max(self.spread**2 - inside, 0)))
 
 
 def place(plan: Plan, asked: Sequence[Asked]) -> list[Placed]:
-    """Queries as the codes see them; many cost little more than one."""
+    """Queries as the codes see them; many together cost less than one by one."""
     latents = np.stack([query.latent for query in asked]).astype(np.float64)
-    basis = plan.vectors.astype(np.float64)
-    scores = latents @ basis
-    residual = latents - scores @ basis.T
-    centred = residual - plan.mean
-    along = centred @ plan.components
-    left = np.einsum("qd,qd->q", centred, centred)[:, None] - np.cumsum(along**2, axis=1)
-    tails = np.sqrt(np.maximum(left[:, [stage.stop - 1 for stage in plan.stages]], 0))
-    return [
-        Placed(
-            scores[row] + query.move - plan.middle, query.weights, residual[row],
-            along[row], tails[row], float(np.linalg.norm(latents[row])),
-        )
-        for row, query in enumerate(asked)
-    ]  # fmt: skip
+    scores = latents @ plan.basis
+    residual = latents - scores @ plan.basis.T
+    return [Placed(plan, *each) for each in zip(asked, scores, residual, strict=True)]
 
 
 class Bounds:
@@ -94,7 +97,7 @@ class Bounds:
     def first(self, placed: Sequence[Placed]) -> np.ndarray:
         """float32 [Q, N]: the bound by the leading stage without its tail; one matrix product."""
         names, count = len(self.plan.middle), len(self.codes.lead)
-        queries = np.array([[*q.target, *q.along[: self.plan.lead]] for q in placed])
+        queries = np.array([np.concatenate([q.target, q.along(0)]) for q in placed])
         plain = np.array([q.weights == 1 for q in placed]).reshape(len(placed), names)
         queries[:, :names] *= plain
         with np.errstate(over="ignore", invalid="ignore"):
@@ -115,10 +118,10 @@ class Bounds:
     def tail(self, query: Placed, stage: int, rows: np.ndarray | slice) -> np.ndarray:
         """float32 [n]: (|b| - |c|)^2 for what a stage and those before it leave out."""
         with np.errstate(over="ignore", invalid="ignore"):
-            own, theirs = np.float32(query.tails[stage]), self.codes.tails[stage, rows]
-            spread = self.widest + np.linalg.norm(query.along) + query.tails[0]
+            own, theirs = np.float32(query.tail(stage)), self.codes.tails[stage, rows]
+            spread = self.widest + query.spread
             apart = np.abs(theirs - own)
-            apart -= np.float32(self.blur * spread + 8 * EPS * query.tails[stage] + TINY)
+            apart -= np.float32(self.blur * spread + 8 * EPS * own + TINY)
             apart -= np.float32(8 * EPS) * theirs
             np.maximum(apart, 0, out=apart)
             apart *= apart
@@ -127,7 +130,7 @@ class Bounds:
     def later(self, query: Placed, stage: int, rows: np.ndarray) -> np.ndarray:
         """float32 [n]: what stage 1, 2, ... adds to the bound of some faces."""
         part = self.plan.stages[stage]
-        own = query.along[part].astype(np.float32)
+        own = query.along(stage).astype(np.float32)
         with np.errstate(over="ignore", invalid="ignore"):
             gap = decode(self.plan, self.codes.blocks[stage - 1][rows], part)
             gap -= own

@@ -15,6 +15,7 @@ orthonormal ones give true bounds, principal ones give sharp bounds.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
 
@@ -39,9 +40,9 @@ class Plan:
     """How faces become codes.
 
     vectors: float32 [D, M], the basis. middle: [M] mean score; mean: [D] mean
-    rest. components: [D, R], orthonormal columns. scales: float32 [R], what one
+    rest. components: [R, D], orthonormal rows. scales: float32 [R], what one
     step of a code is worth (1 for float16). lead, block: components of the
-    stages. defect: |components' components - 1|, Frobenius. All float64 unless said.
+    stages. defect: |components components' - 1|, Frobenius. All float64 unless said.
     """
 
     vectors: np.ndarray
@@ -54,10 +55,21 @@ class Plan:
     kind: str
     defect: float
 
-    @property
+    @cached_property
+    def basis(self) -> np.ndarray:
+        """float64 [D, M]."""
+        return self.vectors.astype(np.float64)
+
+    @cached_property
+    def gram(self) -> np.ndarray:
+        """float64 [M, M], the identity but for what float32 leaves of it."""
+        product: np.ndarray = self.basis.T @ self.basis
+        return product
+
+    @cached_property
     def stages(self) -> list[slice]:
         """The components of the leading stage, then of each block."""
-        size = self.components.shape[1]
+        size = len(self.components)
         starts = range(self.lead, size, self.block)
         return [slice(0, self.lead), *(slice(s, min(s + self.block, size)) for s in starts)]
 
@@ -115,10 +127,10 @@ def fit_plan(values: np.ndarray, vectors: np.ndarray, options: CodeOptions) -> P
     mean = rest.mean(axis=0)
     count = max(1, min(count, values.shape[1], len(values) // 4))
     components = _principal((rest - mean).astype(np.float32), count)
-    reach = np.abs((rest - mean) @ components).max(axis=0).astype(np.float32)
+    reach = np.abs((rest - mean) @ components.T).max(axis=0).astype(np.float32)
     steps = reach / np.float32(127)
     steps = np.where((steps > 0) & np.isfinite(steps), steps, 1)
-    defect = components.T @ components - np.eye(count)
+    defect = components @ components.T - np.eye(count)
     return Plan(
         vectors.astype(np.float32), scores.mean(axis=0), mean, components,
         np.ones(count, np.float32) if options.kind == "float16" else steps.astype(np.float32),
@@ -141,11 +153,10 @@ def decode(plan: Plan, block: np.ndarray, stage: slice) -> np.ndarray:
 
 def _encode(plan: Plan, values: np.ndarray) -> Codes:
     check_finite(values, "gallery")
-    basis = plan.vectors.astype(np.float64)
-    scores = values @ basis
-    rest = values - scores @ basis.T
+    scores = values @ plan.basis
+    rest = values - scores @ plan.basis.T
     centred = rest - plan.mean
-    along = centred @ plan.components
+    along = centred @ plan.components.T
     lead, *later = plan.stages
     with np.errstate(over="ignore"):  # infinite codes bound nothing and are read in full
         first = np.hstack([scores - plan.middle, along[:, lead]]).T.astype(np.float32)
@@ -190,7 +201,7 @@ def _room(size: int, names: int, options: CodeOptions) -> tuple[int, int]:
 
 
 def _principal(rows: np.ndarray, count: int) -> np.ndarray:
-    """float64 [D, count]: orthonormal, about the first principal components of centred rows.
+    """float64 [count, D]: orthonormal, about the first principal components of centred rows.
 
     Subspace iteration (Halko, Martinsson and Tropp, SIAM Review 2011, algorithm 4.4).
     """
@@ -203,7 +214,7 @@ def _principal(rows: np.ndarray, count: int) -> np.ndarray:
         span = np.linalg.qr(rows.T @ (rows @ span))[0]
     inner = rows @ span
     turn = np.linalg.eigh((inner.T @ inner).astype(np.float64))[1][:, ::-1]
-    return np.linalg.qr(span @ turn[:, :count])[0]
+    return np.ascontiguousarray(np.linalg.qr(span @ turn[:, :count])[0].T)
 
 
 def plan_arrays(plan: Plan) -> dict[str, np.ndarray]:

@@ -64,7 +64,7 @@ class Gallery:
         self._shards = shards
         self._writing = False
         self._projections: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
-        self._bounds: dict[bytes, Bounds | None] = {}
+        self._bounds: tuple[np.ndarray, Bounds | None] | None = None
 
     @classmethod
     def create(
@@ -183,14 +183,13 @@ class Gallery:
             if not self._shards:
                 raise BadInput(f"{self.folder} has no faces to compress; add some first")
             write_codes(self.folder, self._shards, vectors, options or CodeOptions(), progress)
-            self._bounds = {}
+            self._bounds = None
 
     def bounds(self, vectors: np.ndarray) -> Bounds | None:
         """Bounds by the codes along a basis, kept for the last one; None without codes."""
-        key = hashlib.blake2b(np.ascontiguousarray(vectors).tobytes()).digest()
-        if key not in self._bounds:
-            self._bounds = {key: open_bounds(self.folder, self._shards, vectors)}
-        return self._bounds[key]
+        if self._bounds is None or not np.array_equal(self._bounds[0], vectors):
+            self._bounds = vectors, open_bounds(self.folder, self._shards, vectors)
+        return self._bounds[1]
 
     def projections(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """`distance.decompose` of all latents; kept for the basis last asked for."""
@@ -290,6 +289,6 @@ class Gallery:
 
     def _take(self, manifest: Manifest, shards: tuple[Shard, ...]) -> None:
         self._manifest, self._shards = manifest, shards
-        self._projections, self._bounds = {}, {}
+        self._projections, self._bounds = {}, None
         for name in READ:
             self.__dict__.pop(name, None)

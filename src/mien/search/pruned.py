@@ -19,7 +19,8 @@ from mien.search.bounds import EPS, EPS64, TINY, Asked, Bounds, Placed, place
 Read = Callable[[np.ndarray], np.ndarray]  # rows [n] -> latents [n, D], float32 or float16
 AT_ONCE = 16  # latents of one read: few are wasted, and a block stays in the cache
 QUERIES = 16  # of one matrix product over the leading codes
-FIRST = 256  # faces whose bounds are sharpened before the first read
+FIRST = 256  # faces among which the nearest are looked for first
+FEW = 96  # faces that are read rather than sharpened
 
 
 @dataclass(frozen=True)
@@ -77,37 +78,50 @@ class _Search:
     def run(self, rows: np.ndarray, first: np.ndarray) -> Proof:
         """rows: [n], the faces to choose from; first: [n], the leading stage's part."""
         lower = _safe(first + self.bounds.tail(self.query, 0, rows))
-        best = _smallest(lower, max(FIRST, 2 * self.k))
-        at, sharp = self._sharpen(best, rows, first)
-        self._compare(rows[at[np.argsort(sharp)[: self.k]]])
+        at = _smallest(lower, max(FIRST, 2 * self.k))
+        self._compare(rows[at[np.argsort(lower[at])[: self.k]]])
         left = np.flatnonzero(lower <= self.reach)
-        at, sharp = self._sharpen(left, rows, first)
+        if len(left) > FEW:  # a sharper first guess puts most others out
+            at, sharp = self._sharpen(at, rows, first, lower)
+            self._compare(self._unread(rows[at[np.argsort(sharp)[: self.k]]]))
+        at, sharp = self._sharpen(left, rows, first, lower)
         order = np.argsort(sharp)
-        at, sharp = at[order], sharp[order]
-        fresh = ~np.isin(rows[at], self.rows)
-        at, sharp = at[fresh], sharp[fresh]
-        for start in range(0, len(at), AT_ONCE):
-            end = start + np.searchsorted(sharp[start : start + AT_ONCE], self.reach, "right")
-            self._compare(rows[at[start:end]])
-            if end < start + AT_ONCE:
-                break
+        self._read_all(rows[at[order]], sharp[order])
         near = self.rows[self.least <= self.reach]
         return Proof(near, len(self.rows), self.sharpened)
 
     def _sharpen(
-        self, at: np.ndarray, rows: np.ndarray, first: np.ndarray
+        self, at: np.ndarray, rows: np.ndarray, first: np.ndarray, lower: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """(positions, bounds) of those positions whose sharpened bound is within reach."""
-        self.sharpened += len(at)
-        sofar, lower = first[at], np.zeros(len(at), np.float32)
-        if len(self.bounds.plan.stages) == 1:
-            lower = _safe(sofar + self.bounds.tail(self.query, 0, rows[at]))
-        for stage in range(1, len(self.bounds.plan.stages)):
-            sofar = sofar + self.bounds.later(self.query, stage, rows[at])
-            lower = _safe(sofar + self.bounds.tail(self.query, stage, rows[at]))
+        """(positions, bounds) of those among `at` that are still within reach.
+
+        Stops where reading the few faces left costs less than the next stage.
+        """
+        sofar, lower = first[at], lower[at]
+        for stage in range(len(self.bounds.plan.stages)):
+            if stage:
+                self.sharpened += len(at)
+                sofar = sofar + self.bounds.later(self.query, stage, rows[at])
+                lower = _safe(sofar + self.bounds.tail(self.query, stage, rows[at]))
             keep = lower <= self.reach
             at, sofar, lower = at[keep], sofar[keep], lower[keep]
+            if len(at) <= FEW:
+                break
         return at, lower
+
+    def _read_all(self, rows: np.ndarray, lower: np.ndarray) -> None:
+        """Read faces by rising bound, until the next bound is out of reach."""
+        fresh = ~np.isin(rows, self.rows)
+        rows, lower = rows[fresh], lower[fresh]
+        for start in range(0, len(rows), AT_ONCE):
+            within = np.searchsorted(lower[start : start + AT_ONCE], self.reach, "right")
+            self._compare(rows[start : start + within])
+            if within < AT_ONCE:
+                break
+
+    def _unread(self, rows: np.ndarray) -> np.ndarray:
+        fresh: np.ndarray = rows[~np.isin(rows, self.rows)]
+        return fresh
 
     def _compare(self, rows: np.ndarray) -> None:
         """Read some faces; their distances within float64's and the scores' rounding."""
@@ -122,18 +136,15 @@ class _Search:
 
     def _between(self, rows: np.ndarray, latents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """As in `exact`: |r_q - r|^2 = |r_q|^2 + |r|^2 - 2 (r_q'w - (F'r_q)'s)."""
-        plan, query, names = self.bounds.plan, self.query, len(self.bounds.plan.middle)
-        residual = query.residual
-        along = residual @ plan.vectors  # nearly 0: the basis is orthonormal to 1e-4
-        scores = self.bounds.codes.lead[:names, rows].T + plan.middle
+        bounds, query, own = self.bounds, self.query, self.query.residual
+        scores = bounds.codes.lead[: len(query.target), rows].T + bounds.plan.middle
         with np.errstate(over="ignore", invalid="ignore"):
-            least, most = self.bounds.weighted(query, rows)
-            dots = latents.astype(np.float64) @ residual - scores @ along
-            rest = self.bounds.codes.rest[rows] + residual @ residual - 2 * dots
-            far = self.bounds.longest + query.length
-            slack = 16 * residual.size * (EPS64 * far**2 + TINY) + 4 * EPS * far * np.linalg.norm(
-                along
-            )
+            least, most = bounds.weighted(query, rows)
+            dots = latents.astype(np.float64) @ own - scores @ query.leak
+            rest = bounds.codes.rest[rows] + own @ own - 2 * dots
+            far = bounds.longest + query.length
+            slack = 16 * own.size * (EPS64 * far**2 + TINY)
+            slack += 4 * EPS * far * np.linalg.norm(query.leak)  # the scores are float32
             least, most = np.maximum(least + rest - slack, 0), most + rest + slack
         safe = np.isfinite(least) & np.isfinite(most)
         return np.where(safe, least, 0.0), np.where(safe, most, np.inf)
