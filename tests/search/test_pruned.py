@@ -259,6 +259,13 @@ def test_removed_faces_take_their_codes_with_them(stored):
     assert codes_of(stored.folder) == []
 
 
+def test_what_a_dead_compress_left_over_is_swept(stored):
+    left = stored.folder / f".{codes_of(stored.folder)[1]}.a1b2"
+    left.write_bytes(b"half a file")
+    stored.remove(["face-0000"])
+    assert not left.exists()
+
+
 def test_float16_latents_are_searched_as_they_lie_on_the_disk(tmp_path):
     made = Gallery.create(tmp_path / "g", MARK, SPACE, (24,), half=True)
     values = draw(np.random.default_rng(5), 300, 1.0, 0.8)

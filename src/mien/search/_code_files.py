@@ -62,7 +62,7 @@ def write_codes(
     name = _name(plan)
     for number, shard in enumerate(shards):
         if progress is not None:
-            progress(number, len(shards), "compressing")
+            progress(number, len(shards), shard.path.name)
         path = _codes_file(file, shard)
         if _read_codes(path, name, plan, len(shard)) is None:
             codes = coding.encode(plan, shard.mapped)

@@ -85,10 +85,10 @@ def explain(
     basis = _pieces(vectors)
     for rows in _blocks(*values.shape):
         delta = query.astype(np.float64) - values[rows].astype(np.float64)
-        along = sum(_each_row(delta[:, part], piece) for part, piece in basis)
+        along = np.sum([piece @ delta[:, part, None] for part, piece in basis], axis=0)[..., 0]
         attributes[rows] = weights * (along + move) ** 2
-        rest[rows] = sum(
-            _squares(delta[:, part] - _each_row(along, piece.T)) for part, piece in basis
+        rest[rows] = np.sum(
+            [_squares(delta[:, part] - _each_row(along, piece)) for part, piece in basis], axis=0
         )
     return Explained(attributes, rest)
 
@@ -165,10 +165,10 @@ def _lift_queries(
 
 
 def _pieces(vectors: np.ndarray) -> list[tuple[slice, np.ndarray]]:
-    """Rows of the basis in float64 that stay in the cache while every latent meets them."""
+    """Parts of F', float64 [M, 1024], that stay in the cache while every latent meets them."""
     size = len(vectors)
     parts = [slice(start, start + PIECE) for start in range(0, size, PIECE)]
-    return [(part, vectors[part].astype(np.float64)) for part in parts]
+    return [(part, vectors[part].T.astype(np.float64, order="C")) for part in parts]
 
 
 def _squares(rows: np.ndarray) -> np.ndarray:

@@ -200,7 +200,8 @@ class Gallery:
 
     def info(self) -> GalleryInfo:
         """Count, marks, size on disk, and how much is known of each attribute."""
-        files = [self.folder / MANIFEST, *(shard.path for shard in self._shards)]
+        codes = self.folder.glob("codes-*.npz")
+        files = [self.folder / MANIFEST, *(shard.path for shard in self._shards), *codes]
         size = sum(file.stat().st_size for file in files)
         table = (self.attributes.table != 0).sum(axis=0).tolist()
         known = dict(zip(self.attributes.names, table, strict=True))
