@@ -157,7 +157,8 @@ class Bounds:
         gap -= np.float32(self._blur(query)[name])
         np.maximum(gap, 0, out=gap)
         gap *= gap
-        gap *= np.float32(query.weights[name] * (1 - 8 * EPS))
+        # every later sum rounds by what it has grown to, at most 2 M sums
+        gap *= np.float32(query.weights[name] * (1 - 8 * (len(self.plan.middle) + 8) * EPS))
         below += gap
         below -= score * score * np.float32(1 + 8 * EPS)
 

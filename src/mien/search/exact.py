@@ -93,7 +93,7 @@ def _proofs(
         return prove(bounds, gallery.rows, asked, rows, k)
     every = np.arange(len(gallery)) if rows is None else rows
     return [
-        Proof(_candidates(gallery, one, every, count), len(gallery), 0)
+        Proof(_candidates(gallery, one, every, count), len(gallery))
         for one, count in zip(asked, k, strict=True)
     ]
 

@@ -27,13 +27,11 @@ FEW = 96  # faces that are read rather than sharpened
 class Proof:
     """near: rows that may be among the k nearest, the k nearest with them.
 
-    reads: latents read in full to know that; sharpened: faces whose later
-    stages were looked at.
+    reads: latents read in full to know that.
     """
 
     near: np.ndarray
     reads: int
-    sharpened: int
 
 
 def prove(
@@ -63,7 +61,6 @@ class _Search:
         self.bounds, self.read, self.query, self.k = bounds, read, query, k
         self.rows = np.empty(0, np.int64)
         self.least, self.most = np.empty(0), np.empty(0)
-        self.sharpened = 0
 
     @property
     def reach(self) -> np.float64:
@@ -88,7 +85,7 @@ class _Search:
         order = np.argsort(sharp)
         self._read_all(rows[at[order]], sharp[order])
         near = self.rows[self.least <= self.reach]
-        return Proof(near, len(self.rows), self.sharpened)
+        return Proof(near, len(self.rows))
 
     def _sharpen(
         self, at: np.ndarray, rows: np.ndarray, first: np.ndarray, lower: np.ndarray
@@ -100,7 +97,6 @@ class _Search:
         sofar, lower = first[at], lower[at]
         for stage in range(len(self.bounds.plan.stages)):
             if stage:
-                self.sharpened += len(at)
                 sofar = sofar + self.bounds.later(self.query, stage, rows[at])
                 lower = _safe(sofar + self.bounds.tail(self.query, stage, rows[at]))
             keep = lower <= self.reach
@@ -153,7 +149,7 @@ class _Search:
 def _safe(lower: np.ndarray) -> np.ndarray:
     """Bounds less the rounding of their sums; those that overflowed say nothing: 0."""
     kept: np.ndarray = np.where(np.isfinite(lower), lower, np.float32(0))
-    kept *= np.float32(1 - 8 * EPS)
+    kept *= np.float32(1 - 32 * EPS)
     return kept
 
 
