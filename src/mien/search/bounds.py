@@ -22,6 +22,7 @@ import numpy as np
 from mien.search.codes import Codes, Plan, decode
 
 EPS, TINY = float(np.finfo(np.float32).eps), float(np.finfo(np.float32).tiny)
+TOGETHER = 4  # queries from which on one product for all stages is cheaper than those asked for
 EPS64 = float(np.finfo(np.float64).eps)
 
 
@@ -59,6 +60,10 @@ class Placed:
             self._along.append(self._plan.components[part] @ self._centred)
         return self._along[stage]
 
+    def know(self, along: list[np.ndarray]) -> None:
+        """Components of all stages, computed for many queries at once."""
+        self._along = along
+
     def tail(self, stage: int) -> float:
         """The length of what this stage and those before it leave out."""
         inside = sum(float(self.along(at) @ self.along(at)) for at in range(stage + 1))
@@ -70,7 +75,12 @@ def place(plan: Plan, asked: Sequence[Asked]) -> list[Placed]:
     latents = np.stack([query.latent for query in asked]).astype(np.float64)
     scores = latents @ plan.basis
     residual = latents - scores @ plan.basis.T
-    return [Placed(plan, *each) for each in zip(asked, scores, residual, strict=True)]
+    placed = [Placed(plan, *each) for each in zip(asked, scores, residual, strict=True)]
+    if len(placed) >= TOGETHER:
+        every = (residual - plan.mean) @ plan.components.T
+        for query, along in zip(placed, every, strict=True):
+            query.know([along[stage] for stage in plan.stages])
+    return placed
 
 
 class Bounds:
