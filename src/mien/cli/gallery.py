@@ -149,7 +149,7 @@ def compress(
 ) -> None:
     """Make codes of GALLERY's faces, so that mien find with BASIS reads few latents in full.
 
-    It pays from some ten thousand faces on; answers stay the same. Run again after adding many.
+    For large galleries; answers stay the same. Run again after adding many faces.
     """
     from mien.directions import open_directions
     from mien.search.codes import CodeOptions
