@@ -100,7 +100,16 @@ def load_model(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 
 
 def mark(card: Mapping[str, Any]) -> str:
-    """The mark that latents carry: the model's name and a short hash of its weights."""
+    """The mark that latents carry: the model's name and a short hash of its weights.
+
+    A generator whose latents are those of another, as after tuning to a photo, has that
+    one's mark: its card says so by "latents_of".
+    """
+    return str(card.get("latents_of") or own_mark(card))
+
+
+def own_mark(card: Mapping[str, Any]) -> str:
+    """The model's name and a short hash of its very weights, whatever its latents are."""
     return f"{card['name']}@{str(card['sha256'])[:8]}"
 
 

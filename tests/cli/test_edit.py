@@ -177,7 +177,10 @@ def test_refuses_photos_that_cannot_be_used(refused: Callable[..., str]) -> None
 def test_refuses_a_space_that_the_directions_do_not_fit(
     refused: Callable[..., str], astronaut: Path, other_space: Path
 ) -> None:
-    sentence = refused("edit", astronaut, "--set", "Smiling=1", "--space", other_space)
+    asked = ["edit", astronaut, "--set", "Smiling=1", "--space", other_space]
+    sentence = refused(*asked)
+    assert f"no directions come with {other_space}" in sentence
+    sentence = refused(*asked, "--directions", "vae-128-directions")
     assert "other@" in sentence
     assert "vae-128@" in sentence
 

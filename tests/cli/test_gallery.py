@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,8 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mien.checkpoint import assets
 from mien.search.gallery import Gallery
 from tests.cli.conftest import FACES, Mien
+
+EMBEDDED = assets()  # before the toys take its place
 
 
 def _photos(folder: Path, count: int) -> None:
@@ -134,3 +138,19 @@ def test_refuses(refused: Callable[..., str], mien: Mien, other_space: Path) -> 
     assert "list_eval_partition" in refused("gallery", "build", "new", "photos", "--split", "test")
     sentence = refused("gallery", "add", "gallery", "photos/000.png", "--space", other_space)
     assert "other@" in sentence
+
+
+def test_a_space_of_another_size_is_searched_like_the_default(mien: Mien, astronaut: Path) -> None:
+    space = ("--space", EMBEDDED / "stylegan2-64")
+    basis = ("--basis", EMBEDDED / "stylegan2-64-basis")
+    drawn = mien("gallery", "sample", "drawn", "--count", "6", *space)
+    assert drawn.exit_code == 0, drawn.output
+    Path("photos").mkdir()
+    shutil.copy(astronaut, "photos/portrait.png")
+    built = mien("gallery", "build", "drawn", "photos", "--recognise", *space)
+    assert built.exit_code == 0, built.output
+    found = mien("find", astronaut, "--gallery", "drawn", *space, *basis, "-k", "7", "--json")
+    hits = json.loads(found.stdout)["hits"]
+    assert len(hits) == 7
+    assert hits[0]["id"] == "portrait.png"
+    assert hits[0]["distance"] < 0.01 * hits[1]["distance"]

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from mien.checkpoint import load_card, mark, save_model
+from mien.checkpoint import load_card, mark, own_mark, save_model
 from mien.encoders import e4e
 from mien.errors import BadModel
 from mien.generators import open_space
@@ -113,3 +113,54 @@ def test_photos_are_edited_in_an_encoders_space(mien: Mien, encoder: Path, astro
     result = mien("edit", astronaut, "--space", encoder, *options)
     assert result.exit_code == 0, result.output
     assert Image.open("edited.png").size == Image.open(astronaut).size
+
+
+def test_tuning_adds_a_face_and_a_folder_that_draws_it(
+    mien: Mien, encoder: Path, astronaut: Path
+) -> None:
+    options = ("--space", encoder, "--method", "e4e", "--tune", 2, "--locality", 0.1)
+    result = mien("invert", astronaut, *options, "-o", "found.png")
+    assert result.exit_code == 0, result.output
+    assert "tuned: mean squared error" in result.output
+    space, tuned = open_space(encoder), open_space("found-tuned")
+    latent = saved("found.npz", space.mark)
+    pixels = np.asarray(Image.open("found.png")).astype(float)
+    assert pixels.shape == (64, 3 * 64, 3)
+    for place, drawer in ((64, space), (128, tuned)):
+        wanted = (drawer.decode(latent)[0].transpose(1, 2, 0) + 1) * 127.5
+        assert np.abs(pixels[:, place : place + 64] - wanted).max() <= 1
+    card, note = load_card(Path("found-tuned")), read_note(Path("found.png"))
+    assert note["weights"] == own_mark(card) != note["model"] == mark(card) == space.mark
+    assert note["tuned"] == {key: card["tuned"][key] for key in ("pivot", "options")}
+    assert (note["tuned"]["pivot"], note["tuned"]["options"]["locality"]) == ("e4e", 0.1)
+
+
+def test_a_tuned_folder_reads_photos_by_the_encoder_it_was_given(
+    mien: Mien, encoder: Path, astronaut: Path
+) -> None:
+    given = ("--space", encoder, "--method", "e4e", "--tune", 1, "-o", "me.png")
+    assert mien("invert", astronaut, *given).exit_code == 0
+    faces = open_space(encoder).decode(open_space(encoder).sample(1))
+    codes = [open_space(x).encode(faces).values for x in (encoder, "me-tuned")]
+    np.testing.assert_array_equal(codes[0], codes[1])
+    sefa = ("--method", "sefa", "--component", 1, "--layers", "0-3", "-o", "edited.png")
+    result = mien("edit", astronaut, "--space", "me-tuned", *sefa)
+    assert result.exit_code == 0, result.output
+    assert read_note(Path("edited.png"))["weights"] == own_mark(load_card(Path("me-tuned")))
+    result = mien("invert", astronaut, "--space", "me-tuned", "--method", "e4e", "-o", "two.png")
+    assert result.exit_code == 0, result.output
+    saved("two.npz", mark(load_card(Path(encoder.parent / "toy"))))
+
+
+def test_tuning_that_cannot_be_is_refused_at_once(
+    mien: Mien, refused: Callable[..., str], generator: Path, astronaut: Path
+) -> None:
+    start = ("invert", astronaut, "--space", generator, "--steps", 1)
+    assert "--tune STEPS" in refused(*start, "--locality", 0.1)
+    assert "noise maps" in refused(*start, "--tune", 1, "--option", "noise=1e5")
+    vae = ("invert", astronaut, "--space", "vae-128", "--method", "e4e", "--tune", 1)
+    assert "StyleGAN2" in refused(*vae)
+    assert not list(Path().glob("*.np*"))
+    assert mien(*start, "--tune", 1).exit_code == 0
+    assert not (Path("astronaut-inverted-tuned") / "encoder").exists()
+    assert "choose another -o" in refused(*start, "--tune", 1)

@@ -22,7 +22,7 @@ class Linear:
 class Axes:
     """Reads A from axis 0 of the latent and B from axis 1, whatever else the face shows."""
 
-    names = ("B", "A")
+    names, size = ("B", "A"), 2
 
     def score(self, faces):
         return faces.flatten(1)[:, [2, 0]] * 2

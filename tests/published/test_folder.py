@@ -13,6 +13,7 @@ from mien.checkpoint import load_model
 from mien.encoders import e4e, psp
 from mien.errors import BadInput, BadModel, UnknownName
 from mien.generators import open_space
+from mien.generators.stargan import open_translator
 from mien.generators.stylegan2 import Architecture, Generator
 from mien.published import (
     DIRECTIONS,
@@ -285,29 +286,58 @@ def test_what_cannot_be_exported(tmp_path, ours):
     import_model(saved(tmp_path / "file", "rosinality", ours), tmp_path / "model")
     with pytest.raises(UnknownName, match="did you mean rosinality"):
         export_model(tmp_path / "model", tmp_path / "out.pt", "rosinalty")
-    torch.save(STARGAN, tmp_path / "a.ckpt")
+    torch.save(translator("stargan"), tmp_path / "a.ckpt")
     import_model(tmp_path / "a.ckpt", tmp_path / "translator")
     with pytest.raises(BadInput, match="is a stargan"):
         export_model(tmp_path / "translator", tmp_path / "out.pt", "nvidia")
 
 
-STARGAN = {
-    "main.0.weight": torch.randn(4, 8, 7, 7), "main.1.weight": torch.randn(4),
-    "main.1.running_mean": torch.randn(4), "main.1.num_batches_tracked": torch.tensor(7),
-    "main.3.weight": torch.randn(8, 4, 4, 4),
-}  # fmt: skip
+def translator(name, part="G", statistics=True):
+    """State dict of a fixture, with or without running statistics."""
+    state = fill.load(f"tests/parity/{name}").state(part)
+    dropped = () if statistics else ("running_", "stored_", "num_batches")
+    kept = {k: v for k, v in state.items() if not any(mark in k for mark in dropped)}
+    return {key: torch.from_numpy(np.array(value)) for key, value in kept.items()}
 
 
-def test_translators_keep_their_keys(tmp_path):
-    torch.save(STARGAN, tmp_path / "a.ckpt")
-    card = import_model(tmp_path / "a.ckpt", tmp_path / "model")
+@pytest.mark.parametrize("name", ["stargan", "stargan_lut_dlim"])
+@pytest.mark.parametrize("statistics", [True, False])
+def test_imported_translators_translate_as_their_own_code(tmp_path, name, statistics):
+    fixture = fill.load(f"tests/parity/{name}")
+    torch.save(translator(name, statistics=statistics), tmp_path / "200000-G.ckpt")
+    names = ("Black_Hair", "Blond_Hair", "Brown_Hair", "Male", "Young")
+    card = import_model(tmp_path / "200000-G.ckpt", tmp_path / "model", labels=names)
     assert (card["kind"], card["architecture"]) == ("translator", "stargan")
-    assert card["options"] == {"width": 4, "labels": 5, "norm": "plain"}
-    equal(load_model(tmp_path / "model")[0], {k: v.numpy() for k, v in STARGAN.items()})
-    lookup = {"L1.weight": torch.randn(4, 3, 7, 7), "L2.gain.weight": torch.randn(6, 4)}
-    torch.save(lookup, tmp_path / "b.ckpt")
-    card = import_model(tmp_path / "b.ckpt", tmp_path / "lookup")
-    assert card["options"] == {"width": 4, "labels": 6, "norm": "lookup"}
+    assert card["input"] == {"size": 128, "frame": "celeba", "range": [-1, 1]}
+    model = open_translator(tmp_path / "model")
+    assert model.names == names
+    model.size = 64  # the fixture's faces; no file tells the size
+    made = model.translate(fixture.input("x"), fixture.input("c"))
+    worst, passes = fixture.check("G_train", made)
+    assert passes, worst
+
+
+def test_translators_say_which_labels_and_tensors_do_not_fit(tmp_path, ours):
+    torch.save(translator("stargan"), tmp_path / "G.ckpt")
+    with pytest.raises(BadInput, match="5 labels, not Male, Young"):
+        import_model(tmp_path / "G.ckpt", tmp_path / "model", labels=("Male", "Young"))
+    saved(tmp_path / "file", "rosinality", ours)
+    with pytest.raises(BadInput, match="space, which has no labels"):
+        import_model(tmp_path / "file", tmp_path / "model", labels=("Male",))
+    assert not (tmp_path / "model").exists()
+    state = translator("stargan")
+    del state["main.9.main.3.weight"]
+    torch.save(state, tmp_path / "G.ckpt")
+    with pytest.raises(BadModel, match=r"lacks main\.9\.main\.3\.weight"):
+        import_model(tmp_path / "G.ckpt", tmp_path / "model")
+
+
+def test_discriminators_of_translators_keep_their_keys(tmp_path):
+    torch.save(translator("stargan", "D"), tmp_path / "D.ckpt")
+    card = import_model(tmp_path / "D.ckpt", tmp_path / "model")
+    assert card["options"] == {"size": 64, "width": 32, "depth": 4, "labels": 5}
+    state = fill.load("tests/parity/stargan").state("D")
+    equal(load_model(tmp_path / "model")[0], state)
 
 
 def test_licences_come_from_the_catalogue_or_the_user(tmp_path, ours, monkeypatch):

@@ -6,15 +6,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
-from mien.checkpoint import save_model
+from mien.checkpoint import load_card, load_model, mark, save_model
 from mien.errors import BadInput, BadModel, UnknownName
 from mien.generators.stylegan2 import Architecture
 from mien.recognise.arcface import ArcFace, open_arcface
+from mien.recognise.moco import ResNet
 from mien.train import encoder, stylegan2
-from mien.train._encoder_state import Recipe
+from mien.train._encoder_state import Recipe, start
 from mien.train.run import Run
 
 SHAPE = Architecture(size=16, latent=16, layers=2, base=256, most=32)
@@ -69,6 +71,8 @@ def lines(run):
 def test_digits_are_found_again(tmp_path, digits, folder, method):
     recipe = replace(RECIPE, method=method, images=3200, first=1600)
     state, target = learn(digits, tmp_path / "run", recipe, folder)
+    with Image.open(tmp_path / "run" / "grids" / "00003200.png") as grid:
+        assert grid.size == (8 * target.space.size, 2 * target.space.size)
     network = target.space.network
     pictures = torch.from_numpy(digits[:64].transpose(0, 3, 1, 2) / 127.5 - 1).float()
     with torch.no_grad():
@@ -94,6 +98,17 @@ def test_an_interrupted_training_goes_on_as_if_it_had_not_been(tmp_path, digits,
     assert lines(tmp_path / "parts")[-1] == pytest.approx(lines(tmp_path / "whole")[-1], rel=1e-4)
 
 
+def test_a_run_is_exported_for_the_very_generator_it_saw(tmp_path, digits, folder):
+    learn(digits, tmp_path / "run", replace(RECIPE, images=16), folder)
+    tensors, card = load_model(folder)
+    tensors["synthesis.constant"] += 1
+    save_model(tmp_path / "tuned", tensors, card | {"latents_of": mark(card)})
+    assert mark(load_card(tmp_path / "tuned")) == mark(card)
+    recipe = replace(RECIPE, generator=str(tmp_path / "tuned"))
+    with pytest.raises(BadInput, match=f"was trained for {mark(card)}"):
+        encoder.export(tmp_path, tmp_path / "run", "e4e", recipe)
+
+
 def test_rows_are_learned_one_after_the_other():
     recipe = Recipe(first=100, every_row=10)
     stages = [recipe.stage(done, 6) for done in (0, 99, 100, 109, 110, 129, 140, 10**6)]
@@ -112,6 +127,22 @@ def test_arcface_is_kept_where_its_weights_are_given(tmp_path, digits, folder):
     recipe = replace(RECIPE, images=16, batch=4, arcface=str(tmp_path / "model_ir_se50.pth"))
     learn(digits, tmp_path / "run", recipe, folder)
     assert 0 < lines(tmp_path / "run")[-1]["identity"] < 2
+
+
+def test_mocos_embedding_alone_pulls_the_drawings_to_their_pictures(digits, folder):
+    recipe = replace(
+        RECIPE, method="psp", generator=str(folder), pixel=0.0, feature=0.0, similar=1.0, images=800
+    )
+    torch.manual_seed(0)
+    moco = ResNet((1, 1), 8).eval().requires_grad_(False)
+    target = replace(encoder.target_of(recipe), moco=moco)
+    shape = target.space.network.shape
+    state = start(recipe, recipe.shape(shape.size, shape.styles, shape.latent))
+    pictures = torch.from_numpy(digits[:4].transpose(0, 3, 1, 2) / 127.5 - 1).float()
+    terms = [encoder.update(state, pictures, step, recipe, target) for step in range(8)]
+    assert float(terms[-1]["similar"]) < 0.9 * float(terms[0]["similar"])
+    with pytest.raises(BadInput, match="there is no none"):
+        encoder.target_of(replace(recipe, moco="none.tar"))
 
 
 def test_files_that_are_no_arcface_are_refused(tmp_path):

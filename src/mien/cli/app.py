@@ -22,6 +22,7 @@ from mien.cli import (
     sample,
     study,
     train,
+    translate,
 )
 from mien.errors import MienError
 
@@ -105,6 +106,7 @@ def mien(
 
 
 app.command("edit")(edit.edit)
+app.command("translate")(translate.translate)
 app.command("find")(find.find)
 app.command("invert")(invert.invert)
 app.command("sample")(sample.sample)

@@ -79,7 +79,10 @@ Strip = Annotated[
 ]
 Crop = Annotated[bool, typer.Option("--crop", help="Write the aligned face only, not the photo.")]
 Found = Annotated[
-    str, typer.Option("--directions", metavar="MODEL", help="Directions to edit with.")
+    str | None,
+    typer.Option(
+        "--directions", metavar="MODEL", help="Directions to edit with; else the space's own."
+    ),
 ]
 Method = Annotated[
     str | None,
@@ -122,7 +125,7 @@ def edit(
     number: options.Number = 1,
     aligned: options.Aligned = False,
     space: options.Model = options.SPACE,
-    directions: Found = options.DIRECTIONS,
+    directions: Found = None,
     method: Method = None,
     component: Component = None,
     amount: Amount = 3.0,
@@ -136,7 +139,8 @@ def edit(
     Without PHOTO: mien edit --seed 3 --space NAME --method sefa --component 3 --layers 0-3
     """
     finder = _finder(method, component, layers)
-    recipe = _recipe((space, directions if finder is None else finder.text), layers, {
+    named = options.own(space, directions) if finder is None else finder.text
+    recipe = _recipe((space, named), layers, {
         "set": options.presences(wanted or [], "--set"),
         "move": options.numbers(moves or [], "--move") | _moved(component, amount, finder),
         "to": options.numbers(to or [], "--to"), "hold": tuple(hold or ()),
@@ -186,6 +190,7 @@ def _edit_photo(asked: Asked, photo: Path, number: int, aligned: bool) -> None:
     found = found or _found_now(asked, space)
     edited = edit_photo(portrait, space, found, AnySize(open_recogniser()), asked.recipe)
     note = note_of(asked.recipe, edited) | _method_note(asked, found)
+    note |= pictures.weights_of(space.card)
     recipe = asked.recipe
     if asked.strip or pictures.is_animation(asked.out):
         factors = _factors(asked.out)
@@ -214,7 +219,7 @@ def _edit_samples(asked: Asked, count: int, seed: int, truncation: float) -> Non
     faces = strips(space, latent, found, (amounts, recipe), _factors(asked.out))
     drawn = {"seed": seed, "count": count, "truncation": truncation}
     note = pictures.stamp(latent.model) | {"recipe": json.loads(recipe.to_json())}
-    note |= {"sample": drawn} | _method_note(asked, found)
+    note |= {"sample": drawn} | _method_note(asked, found) | pictures.weights_of(space.card)
     pictures.save_strips(asked.out, faces, note, generated=True)
     names = ", ".join(recipe.named)
     typer.echo(f"{asked.out}: {names} of {count} faces of {latent.model}, seed {seed}")

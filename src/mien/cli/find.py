@@ -54,7 +54,10 @@ Sheet = Annotated[
     Path | None, typer.Option("--sheet", help="Write a picture of the hits with their shares.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-Basis = Annotated[str, typer.Option("--basis", metavar="MODEL", help="Orthonormal directions.")]
+Basis = Annotated[
+    str | None,
+    typer.Option("--basis", metavar="MODEL", help="Orthonormal directions; else the space's own."),
+]
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ def find(
     number: options.Number = 1,
     aligned: options.Aligned = False,
     space: options.Model = options.SPACE,
-    basis: Basis = options.BASIS,
+    basis: Basis = None,
 ) -> None:
     """Rank the faces of a gallery by likeness to the face in PHOTO.
 
@@ -107,7 +110,7 @@ def find(
     wish = _wish(adjust or [], prefer or [], k, semantics)
     if sheet is not None:
         options.check_picture(sheet, "--sheet", photo)
-    directions = _basis(basis, wish)
+    directions = _basis(options.own(space, basis, "basis"), wish)
     opened = open_gallery(gallery)
     portrait = options.portrait_of(photo, space_card(space), number, aligned)
     from mien.generators import open_space  # torch, after what can be refused without it
@@ -138,6 +141,7 @@ def save_sheet(path: Path, sought: Sought, gallery: Gallery, hits: Sequence[Hit]
     thumbnails = gallery.thumbnails([hit.id for hit in hits])
     sheet = contact_sheet(face, hits, thumbnails, SheetOptions(wished, tuple(asked)))
     note = pictures.stamp(gallery.mark) | {"find": asdict(wish)}
+    note |= pictures.weights_of(sought.space.card)
     save_picture(path, np.asarray(sheet), note)
 
 

@@ -82,10 +82,11 @@ def sample(
 ) -> None:
     """Fill GALLERY with faces drawn from the latent space, with recognised attributes."""
     from mien.generators import open_space
+    from mien.recognise.any_size import AnySize
     from mien.recognise.recogniser import open_recogniser
     from mien.search.build import BuildOptions, sample_gallery
 
-    how = BuildOptions(recogniser=open_recogniser())
+    how = BuildOptions(recogniser=AnySize(open_recogniser()))
     report = sample_gallery(gallery, count, open_space(space), how, seed)
     typer.echo(f"{gallery}: {report.added} faces")
 
@@ -111,9 +112,10 @@ def _fill(
     from mien.search.build import build_gallery
 
     if recognise:
+        from mien.recognise.any_size import AnySize
         from mien.recognise.recogniser import open_recogniser
 
-        how = replace(how, recogniser=open_recogniser())
+        how = replace(how, recogniser=AnySize(open_recogniser()))
     with output.progress_bar("encoding") as progress:
         report = build_gallery(gallery, paths, open_space(space), how, progress)
     _tell(gallery, report)

@@ -91,9 +91,12 @@ def import_(
         str, typer.Option(help="Name of the model or direction; that of folder or file.")
     ] = "",
     frame: Annotated[
-        str, typer.Option(help="How its training faces lay: ffhq or celeba.")
-    ] = "ffhq",
+        str, typer.Option(help="How its training faces lay: ffhq, or celeba as a translator's.")
+    ] = "",
     licence: Annotated[str, typer.Option(help="Its licence, if the catalogue has none.")] = "",
+    labels: Annotated[
+        str, typer.Option(metavar="A,B,...", help="Names of a translator's labels, in order.")
+    ] = "",
     model: Annotated[
         str, typer.Option("--for", metavar="MODEL", help="Model that directions belong to.")
     ] = "",
@@ -108,7 +111,7 @@ def import_(
     if kind in DIRECTIONS:
         _import_directions(file, out, (name, model, latent))
         return
-    card = import_model(file, out, name, frame, licence)
+    card = import_model(file, out, name, frame, licence, labels.split(",") if labels else ())
     typer.echo(f"{out}: {card['name']}, {card['architecture']} from {kind.value}")
 
 

@@ -113,6 +113,24 @@ def filled(options: type[Options], pairs: Sequence[str], option: str) -> Options
     return options(**values)
 
 
+def own(space: str, named: str | None, kind: str = "directions") -> str:
+    """The directions (or the "basis") asked for by name, or those that come with a space.
+
+    Raises BadInput where none come with it.
+    """
+    if named is not None:
+        return named
+    from mien.checkpoint import embedded, mark, space_card
+
+    found = f"{mark(space_card(space)).partition('@')[0]}-{kind}"
+    if found not in embedded():
+        raise BadInput(
+            f"no {kind} come with {space}; fit some with mien directions fit and "
+            f"give --{kind} with their folder"
+        )
+    return found
+
+
 def portrait_of(photo: Path, card: Mapping[str, Any], number: int, aligned: bool) -> Portrait:
     """The face of a photo in the frame and size that a model's card asks for.
 

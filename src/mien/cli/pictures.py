@@ -45,6 +45,13 @@ def stamp(model: str) -> dict[str, Any]:
     return {"mien": __version__, "model": model, "run": run}
 
 
+def weights_of(card: Mapping[str, Any]) -> dict[str, Any]:
+    """What a note adds where other weights drew than those that its latents are named after."""
+    from mien.checkpoint import mark, own_mark
+
+    return {} if own_mark(card) == mark(card) else {"weights": own_mark(card)}
+
+
 def is_animation(path: Path) -> bool:
     """Whether a file of this name holds frames rather than a picture."""
     return path.suffix.lower() in options.ANIMATIONS

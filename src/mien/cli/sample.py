@@ -64,7 +64,7 @@ def sample(
     opened = open_space(space)
     faces = opened.decode(opened.sample(count, seed, truncation))
     asked = {"space": space, "count": count, "seed": seed, "truncation": truncation}
-    note = pictures.stamp(opened.mark) | {"sample": asked}
+    note = pictures.stamp(opened.mark) | pictures.weights_of(opened.card) | {"sample": asked}
     save_picture(out, pictures.grid(faces), note, generated=True)
     typer.echo(f"{out}: {count} faces of {opened.mark}, seed {seed}")
 
@@ -101,7 +101,7 @@ def interpolate(
     count = max(steps, pictures.FRAMES) if pictures.is_animation(out) else steps
     strips = _strips(opened, ends, count, way)
     asked = {"space": space, "pairs": names, "way": way, "steps": count}
-    note = pictures.stamp(opened.mark) | {"interpolate": asked}
+    note = pictures.stamp(opened.mark) | pictures.weights_of(opened.card) | {"interpolate": asked}
     pictures.save_strips(out, strips, note, generated)
     typer.echo(f"{out}: " + "; ".join(names))
 

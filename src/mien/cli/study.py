@@ -22,7 +22,19 @@ Option = Annotated[
     list[str] | None,
     typer.Option("--option", metavar="FIELD=VALUE", help="An option of the study. Repeatable."),
 ]
-Found = Annotated[str, typer.Option("--directions", metavar="MODEL", help="Directions to use.")]
+Found = Annotated[
+    str | None,
+    typer.Option("--directions", metavar="MODEL", help="Directions to use; else the space's own."),
+]
+Basis = Annotated[
+    str | None,
+    typer.Option(
+        "--basis", "--directions", metavar="MODEL", help="Basis to use; else the space's own."
+    ),
+]
+Spaces = Annotated[
+    list[str] | None, typer.Option("--space", metavar="MODEL", help="A space. Repeatable.")
+]
 Methods = Annotated[
     list[str] | None,
     typer.Option("--method", metavar=finders.FORM, help="A finder to fit and judge. Repeatable."),
@@ -48,7 +60,7 @@ def retrieval(
     out: Out = Path("runs/study-retrieval"),
     option: Option = None,
     space: options.Model = options.SPACE,
-    basis: Found = options.BASIS,
+    basis: Basis = None,
 ) -> None:
     """Measure nDCG, attribute agreement and identity of `mien find` against plain distance."""
     from mien.directions import open_directions
@@ -58,7 +70,7 @@ def retrieval(
 
     read_celeba(data, "test")  # a wrong folder is refused before torch is imported
     asked = options.filled(study.Options, option or [], "--option")
-    directions = open_directions(basis)
+    directions = open_directions(options.own(space, basis, "basis"))
     with output.progress_bar("retrieval study") as progress:
         rows = study.run(data, open_space(space), directions, asked, out, progress)
     _print("Retrieval on CelebA's test split", rows)
@@ -71,7 +83,7 @@ def editing(
     out: Out = Path("runs/study-editing"),
     option: Option = None,
     space: options.Model = options.SPACE,
-    directions: Found = options.DIRECTIONS,
+    directions: Found = None,
 ) -> None:
     """Measure how often the judge sees an edit, and whether the person stays."""
     from dataclasses import asdict
@@ -80,7 +92,7 @@ def editing(
     from mien.faces.celeba import read_celeba
 
     read_celeba(data, "test")
-    found = open_directions(directions)
+    found = open_directions(options.own(space, directions))
     from mien.generators import open_space  # torch, after what can be refused without it
     from mien.recognise.recogniser import open_recogniser
     from mien.studies import editing as study
@@ -93,14 +105,51 @@ def editing(
     typer.echo(out)
 
 
+@app.command("inversion")
+def inversion(
+    data: options.Data,
+    out: Out = Path("runs/study-inversion"),
+    option: Option = None,
+    space: Spaces = None,
+    inverter: Annotated[
+        list[str] | None,
+        typer.Option("--inverter", metavar="KIND", help="encoder, hybrid, optimise. Repeatable."),
+    ] = None,
+    directions: Found = None,
+) -> None:
+    """Measure what inverters keep of photos, and how well their latents can be edited."""
+    from dataclasses import asdict
+
+    from mien.directions import open_directions
+    from mien.faces.celeba import read_celeba
+
+    read_celeba(data, "test")
+    names = space or ["stylegan2-64"]
+    found = open_directions(options.own(names[0], directions))
+    from mien.generators import open_space  # torch
+    from mien.recognise.any_size import AnySize
+    from mien.recognise.recogniser import open_recogniser
+    from mien.studies import inversion as study
+    from mien.studies._inverters import DESCENT, KINDS, subject
+
+    asked = options.filled(study.Options, option or [], "--option")
+    spaces = [open_space(name) for name in names]
+    kinds = inverter or KINDS
+    read = [subject(one, kind, asked) for kind in kinds if kind != DESCENT for one in spaces]
+    subjects = read + [subject(spaces[0], kind, asked) for kind in kinds if kind == DESCENT]
+    readers = (AnySize(open_recogniser(name)) for name in ("recogniser", "judge"))
+    with output.progress_bar("inversion study") as progress:
+        rows = study.run(data, subjects, study.Bench(found, *readers), asked, out, progress)
+    _print("Inverters on CelebA's test photos", [asdict(row) for row in rows])
+    typer.echo(out)
+
+
 @app.command("samples")
 def samples(
     data: options.Data,
     out: Out = Path("runs/study-samples"),
     option: Option = None,
-    space: Annotated[
-        list[str] | None, typer.Option("--space", metavar="MODEL", help="A space. Repeatable.")
-    ] = None,
+    space: Spaces = None,
 ) -> None:
     """Measure how near the samples of spaces are to CelebA's photos (Frechet distance).
 

@@ -25,6 +25,10 @@ Recipe = Annotated[
     ),
 ]
 
+Export = Annotated[
+    bool, typer.Option("--export", help="Write the last checkpoint's model, train no more.")
+]
+
 
 @app.command("recogniser")
 def train_recogniser(
@@ -57,9 +61,7 @@ def train_stylegan2(
     out: Out = Path("runs/stylegan2-64"),
     name: Name = "stylegan2-64",
     recipe: Recipe = None,
-    export: Annotated[
-        bool, typer.Option("--export", help="Write the last checkpoint's model, train no more.")
-    ] = False,
+    export: Export = False,
 ) -> None:
     """Train a StyleGAN2 on CelebA at DATA.
 
@@ -89,6 +91,22 @@ def train_psp(
 ) -> None:
     """Train a pSp encoder for a StyleGAN2 (--recipe generator=) on CelebA at DATA."""
     _train("encoder", data, out, name, ["method=psp", *(recipe or [])])
+
+
+@app.command("stargan")
+def train_stargan(
+    data: options.Data,
+    out: Out = Path("runs/stargan"),
+    name: Name = "stargan",
+    recipe: Recipe = None,
+    export: Export = False,
+) -> None:
+    """Train a StarGAN on CelebA at DATA.
+
+    Several data sets: --recipe folders=RaFD (one folder a class), or shares of DATA with
+    names of their own, --recipe joint=Black_Hair+Blond_Hair,Male+Young
+    """
+    _train("stargan", data, out, name, recipe or [], "export" if export else "train")
 
 
 def _train(

@@ -159,7 +159,8 @@ class _Lesson:
     def _see(self, latents: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(faces, their logits), which are those of the step's view."""
         faces = self.data.source.render(latents).float()
-        grid = F.affine_grid(self.view.expand(len(faces), 2, 3), list(faces.shape), False)
+        seen = [len(faces), 3, self.recogniser.size, self.recogniser.size]
+        grid = F.affine_grid(self.view.expand(len(faces), 2, 3), seen, False)
         shown = F.grid_sample(faces, grid, padding_mode="border", align_corners=False)
         return faces, self.recogniser.score(shown)
 

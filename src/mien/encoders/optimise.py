@@ -99,7 +99,7 @@ class _Search:
         self, space: StyleGAN2, faces: np.ndarray, options: Options, start: Latent | None
     ) -> None:
         self.space, self.options = space, options
-        self.network = space.network.requires_grad_(False)
+        self.network = space.network
         self.wanted = torch.from_numpy(np.ascontiguousarray(faces))
         self.features = FeatureLoss(load_trunk(mobilenet_v2))
         self.random = torch.Generator().manual_seed(options.seed)

@@ -1,4 +1,4 @@
-"""One file a model; `open_space` opens one by name or folder."""
+"""One file a model; `open_space` and `open_translator` open one by name or folder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mien.errors import BadModel
 from mien.rooms import open_part
 
 if TYPE_CHECKING:
-    from mien.generators.contract import Space
+    from mien.generators.contract import Space, Translator
 
 
 ENCODER = "encoder"  # folder, inside a generator's, of the encoder that reads photos for it
@@ -30,10 +30,33 @@ def open_space(name_or_folder: str | Path = "vae-128") -> Space:
         return _inverted(folder, find_model(card["generator"]))
     if card["kind"] != "space":
         raise BadModel(f"{name_or_folder} is a {card['kind']}, not a latent space")
-    if (folder / ENCODER / CARD).is_file():
-        return _inverted(folder / ENCODER, folder)
+    encoder = encoder_of(folder)
+    if encoder is not None:
+        return _inverted(encoder, folder)
     space: Space = open_part("generators", card["architecture"]).open_space(folder)
     return space
+
+
+def encoder_of(name_or_folder: str | Path) -> Path | None:
+    """The folder of the encoder that `open_space` opens with this model; None without one."""
+    folder = find_model(name_or_folder)
+    if load_card(folder)["kind"] == "encoder":
+        return folder
+    return folder / ENCODER if (folder / ENCODER / CARD).is_file() else None
+
+
+def open_translator(name_or_folder: str | Path) -> Translator:
+    """A translator by its embedded name or model folder.
+
+    Raises UnknownName for an unknown model and BadModel for a damaged one or one that
+    is no translator.
+    """
+    folder = find_model(name_or_folder)
+    card = load_card(folder)
+    if card["kind"] != "translator":
+        raise BadModel(f"{name_or_folder} is a {card['kind']}, not a translator")
+    translator: Translator = open_part("generators", card["architecture"]).open_translator(folder)
+    return translator
 
 
 def _inverted(encoder: Path, generator: Path) -> Space:

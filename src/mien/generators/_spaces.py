@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from mien.checkpoint import load_model, mark
-from mien.checks import check_shape
+from mien.checks import check_faces
 from mien.errors import BadInput, BadModel
 from mien.runtime.engine import Runner
 from mien.types import Latent, check_same_space
@@ -124,7 +124,11 @@ class Painted(Generic[Painter]):
                 f"{self.card['name']} cannot read a photo by itself; find its latent with an "
                 "inverter (an encoder trained for this generator, or optimisation)"
             )
-        check_shape(faces, (None, 3, self.size, self.size), "faces")
+        check_faces(faces)
+        if faces.shape[2] != self.size:
+            raise BadInput(
+                f"faces are {faces.shape[2]} px, {self.card['name']} reads {self.size} px"
+            )
         return Latent(self.inverter.codes(faces), self.space, self.mark)
 
     def render(self, values: torch.Tensor) -> torch.Tensor:

@@ -31,7 +31,10 @@ class Architecture(Shown, Styled):
 
 
 class Style(Linear):
-    """w [N, D] to scales less 1 and shifts of C channels, fp32 [N, 2C]."""
+    """w [N, D] to scales less 1 and shifts of C channels, fp32 [N, 2C].
+
+    While another engine reads the network: [N, 2C, 1, 1], see Linear.maps.
+    """
 
     def forward(self, w: torch.Tensor) -> torch.Tensor:
         """The input is scaled, being smaller than the weight."""

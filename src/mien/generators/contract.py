@@ -1,12 +1,15 @@
-"""What every latent space offers."""
+"""What every latent space offers, and every translator."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from mien.types import Latent
+
+if TYPE_CHECKING:
+    from mien.generators._labels import Vocabulary
 
 
 class Space(Protocol):
@@ -37,5 +40,27 @@ class Space(Protocol):
         """`count` latents drawn from the prior; the same seed gives the same latents.
 
         truncation: their distance from the prior's mean is multiplied by it.
+        """
+        ...
+
+
+class Translator(Protocol):
+    """Faces to faces with other attributes, without a latent.
+
+    card, mark, size, frame: as a space's. names: all attributes it can be asked for.
+    vocabulary: its parts, one a data set it learned from.
+    """
+
+    card: dict[str, Any]
+    mark: str
+    size: int
+    frame: str
+    names: tuple[str, ...]
+    vocabulary: Vocabulary
+
+    def translate(self, faces: np.ndarray, labels: np.ndarray, part: int = 0) -> np.ndarray:
+        """Faces float32 [N, 3, size, size] in [-1, 1] with labels [N, c] of one part in [0, 1].
+
+        Returns faces of the same shape and range.
         """
         ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -34,25 +34,23 @@ class Model:
 
 
 def import_model(
-    path: Path, folder: Path, name: str = "", frame: str = "ffhq", licence: str = ""
-) -> dict[str, Any]:
+    path: Path, folder: Path, name: str = "", frame: str = "", licence: str = "",
+    labels: Sequence[str] = (),
+) -> dict[str, Any]:  # fmt: skip
     """Write the generator or translator of a published file as a model folder; its card.
 
     The encoder of pSp's and e4e's files goes to the folder "encoder" inside it, where
     `open_space` looks for what reads photos.
 
     name: of the model, the folder's if empty. frame: how its training faces were
-    aligned, "ffhq" or "celeba". licence: what the catalogue says of this very file
-    if empty. Raises UnknownName for another frame, BadInput for a folder that holds a model
-    already and for files of directions, BadModel for a file that cannot be read or converted.
+    aligned, "ffhq" or "celeba"; if empty, as the format's own publications. licence: what the
+    catalogue says of this very file if empty. labels: a translator's, in the order of its
+    training, which no file tells. Raises UnknownName for another frame, BadInput for a folder
+    that holds a model already, for files of directions and for labels that do not fit, BadModel
+    for a file that cannot be read or converted.
     """
     path, folder = Path(path), Path(folder)
-    if (folder / CARD).exists() or (folder / WEIGHTS).exists():
-        raise BadInput(f"{folder} holds a model already; choose another folder")
-    if folder.exists() and not folder.is_dir():
-        raise BadInput(f"{folder} is a file; choose the name of a folder")
-    if frame not in FRAMES:
-        raise UnknownName("frame", frame, FRAMES)
+    _check_asked(folder, frame)
     published = read(path)
     converted = convert(published, path)
     encoder = _encoder(published, converted, path)
@@ -66,13 +64,35 @@ def import_model(
         "source": {"format": published.kind.value, "file": path.name, "sha256": digest},
     }
     if "input" in card:
-        card["input"] = {**card["input"], "frame": frame}
+        card["input"] = {"frame": "ffhq", **card["input"], **({"frame": frame} if frame else {})}
+    if labels:
+        card["parts"] = _named(card, tuple(labels), path)
     with _whole(folder):
         for model in encoder:
             about = {"name": f"{card['name']}-encoder", "source": card["source"]}
             save_model(folder / ENCODER, model.tensors, {**about, **model.card})
         save_model(folder, converted.tensors, card)
     return card
+
+
+def _check_asked(folder: Path, frame: str) -> None:
+    """A free folder and a known frame."""
+    if (folder / CARD).exists() or (folder / WEIGHTS).exists():
+        raise BadInput(f"{folder} holds a model already; choose another folder")
+    if folder.exists() and not folder.is_dir():
+        raise BadInput(f"{folder} is a file; choose the name of a folder")
+    if frame and frame not in FRAMES:
+        raise UnknownName("frame", frame, FRAMES)
+
+
+def _named(card: dict[str, Any], labels: tuple[str, ...], path: Path) -> list[dict[str, Any]]:
+    """The parts of a translator's card under these names."""
+    if card["kind"] != "translator":
+        raise BadInput(f"{path} holds a {card['kind']}, which has no labels to name")
+    found = card["options"]["labels"]
+    if len(labels) != found or len(set(labels)) != found:
+        raise BadInput(f"{path} was trained with {found} labels, not {', '.join(labels)}")
+    return [{"names": list(labels), "kind": "binary"}]
 
 
 def _encoder(published: Published, decoder: Model, path: Path) -> list[Model]:
@@ -226,20 +246,27 @@ def _space(architecture: str, space: str, ours: dict[str, np.ndarray], shape: An
 
 
 def _stargan(published: Published) -> Model:
-    """Tensors under their original names; the labels' names are in no file."""
-    lookup = "L1.weight" in published.tensors
-    first = published.tensors["L1.weight" if lookup else "main.0.weight"]
-    if first.ndim != 4:
-        raise BadModel(f"the first convolution has shape {list(first.shape)}, not [O, I, k, k]")
-    labels = published.tensors["L2.gain.weight"].shape[0] if lookup else first.shape[1] - 3
-    options = {"width": first.shape[0], "labels": labels, "norm": "lookup" if lookup else "plain"}
-    card = {"kind": "translator", "architecture": "stargan", "options": options}
-    return Model(published.tensors, card)
+    """No file holds the names of its labels; numbers stand for them until they are given."""
+    from mien.published import _stargan
+
+    ours, shape = _stargan.generator_to_ours(published.tensors)
+    names = [f"label_{number + 1}" for number in range(shape.labels)]
+    card = {
+        "kind": "translator",
+        "architecture": "stargan",
+        "input": {"size": shape.size, "frame": "celeba", "range": [-1, 1]},
+        "options": asdict(shape),
+        "parts": [{"names": names, "kind": "binary"}],
+    }
+    return Model(ours, card)
 
 
 def _stargan_discriminator(published: Published) -> Model:
-    card = {"kind": "discriminator", "architecture": "stargan"}
-    return Model(published.tensors, card)
+    from mien.published import _stargan
+
+    ours, critic = _stargan.discriminator_to_ours(published.tensors)
+    card = {"kind": "discriminator", "architecture": "stargan", "options": asdict(critic)}
+    return Model(ours, card)
 
 
 CONVERTERS: dict[Kind, Callable[[Published], Model]] = {

@@ -8,13 +8,12 @@ Deng et al., "ArcFace: Additive Angular Margin Loss for Deep Face Recognition"
 from __future__ import annotations
 
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mien.errors import BadInput, BadModel
+from mien.recognise._published import filled
 from mien.recognise.ir_se import Trunk, TrunkShape
 
 SIZE = 112  # px the network reads
@@ -48,14 +47,8 @@ def open_arcface(path: Path) -> ArcFace:
 
     Raises BadInput when there is no such file, BadModel when it holds other weights.
     """
-    if not path.is_file():
-        raise BadInput(f"there is no {path}; give the file model_ir_se50.pth of ArcFace's weights")
-    network = ArcFace()
-    try:
-        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    except (RuntimeError, UnpicklingError, TypeError, AttributeError, EOFError) as error:
-        raise BadModel(f"{path} does not hold ArcFace's IR-SE50; fetch it again") from error
-    return network.eval().requires_grad_(False)
+    names = ("model_ir_se50.pth of ArcFace's weights", "ArcFace's IR-SE50")
+    return filled(ArcFace(), path, names, dict)
 
 
 def face_of(pictures: torch.Tensor) -> torch.Tensor:

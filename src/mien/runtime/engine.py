@@ -83,16 +83,17 @@ class Runner:
         return torch.from_numpy(result[:count].copy())  # the engine writes its next result there
 
     def _compiled(self, x: torch.Tensor) -> Any:
-        kept: dict[Any, Any] = self._threads.__dict__
+        kept: dict[str, Any] = self._threads.__dict__
         hint = {"fp32": "f32", "bf16": "bf16"}[precision.current()]
-        key = str((tuple(x.shape), hint))
+        threads = torch.get_num_threads()
+        key = str((tuple(x.shape), hint, threads))
         if key not in kept:
             with self._lock:
                 if x.shape not in self._read:
                     self._read[x.shape] = _read(self.network, x)
             options = {
                 "INFERENCE_PRECISION_HINT": hint,
-                "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+                "INFERENCE_NUM_THREADS": threads,
                 "PERFORMANCE_HINT": "LATENCY",
             }
             kept[key] = _openvino().Core().compile_model(self._read[x.shape], "CPU", options)

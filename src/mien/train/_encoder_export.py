@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from mien.checkpoint import find_model, load_card, mark, save_model
+from mien.checkpoint import find_model, load_card, mark, own_mark, save_model
 from mien.encoders.psp import Architecture
 from mien.errors import BadInput
 from mien.faces.cache import cached_crops, to_bytes, to_unit
@@ -36,7 +36,7 @@ def export(
     """
     saved = checkpoint_of(folder)
     source = find_model(recipe.generator)
-    if saved["generator"] != mark(load_card(source)):
+    if saved["generator"] != own_mark(load_card(source)):
         raise BadInput(f"{folder} was trained for {saved['generator']}, not {recipe.generator}")
     shape = recipe.shape(**_sizes(load_card(source)))
     tensors = _tensors(saved, shape, folder, recipe)
@@ -58,7 +58,7 @@ def measure(model: Path, faces: np.ndarray, picture: Path) -> dict[str, float]:
     """
     space = open_space(model)
     drawn = space.decode(space.encode(faces))
-    _save_pairs(picture, faces[:PAIRS], drawn[:PAIRS])
+    save_pairs(picture, faces[:PAIRS], drawn[:PAIRS])
     cosines = (embed(faces) * embed(drawn)).sum(1)
     return {
         "photos": len(faces),
@@ -73,7 +73,8 @@ def _sizes(card: dict[str, Any]) -> dict[str, int]:
     return {"size": card["input"]["size"], "styles": styles, "latent": latent}
 
 
-def _save_pairs(path: Path, photos: np.ndarray, drawn: np.ndarray) -> None:
+def save_pairs(path: Path, photos: np.ndarray, drawn: np.ndarray) -> None:
+    """Write faces [N, 3, S, S] in [-1, 1] in a row above their drawings as PNG, atomically."""
     rows = [np.concatenate(to_bytes(faces), axis=1) for faces in (photos, drawn)]
     with atomic_open(path) as handle:
         Image.fromarray(np.concatenate(rows)).save(handle, "PNG")
@@ -102,7 +103,7 @@ def _card(name: str, recipe: Recipe, shape: Architecture, saved: dict[str, Any])
         "stage": recipe.stage(done, shape.styles),
         "options": asdict(shape),
         "generator": recipe.generator,
-        "generator_mark": saved["generator"],
+        "generator_mark": mark(load_card(find_model(recipe.generator))),
         "images": done,
         "data": "CelebA train split (15,000 photos, mirrored at random)",
         "licence": "Apache-2.0 code; weights for non-commercial research (CelebA's terms)",

@@ -27,7 +27,7 @@ class Recipe:
     method: str = "e4e"  # or "psp": every row at once, no discriminator, no differences
     widths: tuple[int, int, int, int, int] = (32, 32, 64, 96, 160)  # stem and stages of the trunk
     units: tuple[int, int, int, int] = (2, 2, 3, 2)  # of the trunk's stages
-    images: int = 128_000  # photos shown, repeats counted
+    images: int = 104_000  # photos shown, repeats counted
     batch: int = 8
     rate: float = 1e-3  # Adam's for the encoder, falling as a cosine to a twentieth
     critic_rate: float = 2e-5  # Adam's for the discriminator of styles, constant
@@ -40,6 +40,8 @@ class Recipe:
     seen_share: float = 0.25  # of a batch whose logits are read: they cost as much as all the rest
     arcface: str = ""  # file of ArcFace's weights (model_ir_se50.pth), for FFHQ frames
     identity: float = 0.1  # weight of 1 - the cosine of ArcFace's embeddings
+    moco: str = ""  # file of MoCo's weights (moco_v2_800ep_pretrain.pth.tar), for no faces
+    similar: float = 0.5  # weight of 1 - the cosine of MoCo's embeddings
     delta: float = 2e-4  # weight of the lengths of e4e's differences
     adversarial: float = 0.1  # weight of seeming the generator's own
     far: float = 0.0  # weight of the norm of w+ minus the average (pSp's w_norm)

@@ -82,3 +82,23 @@ class PathLength:
         lengths = self.lengths(faces, styles, noise)
         self.mean.lerp_(lengths.detach().mean(), self.decay)
         return (lengths - self.mean).square().mean()
+
+
+def wasserstein_sides(real: torch.Tensor, fake: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """(-real, fake), each averaged (Arjovsky et al., "Wasserstein GAN", ICML 2017)."""
+    return -real.float().mean(), fake.float().mean()
+
+
+def hinge_sides(real: torch.Tensor, fake: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """(max(0, 1 - real), max(0, 1 + fake)), each averaged: `critic_hinge` before its sum."""
+    return F.relu(1 - real.float()).mean(), F.relu(1 + fake.float()).mean()
+
+
+def unit_slope(slopes: torch.Tensor) -> torch.Tensor:
+    """Mean squared distance from 1 of the norms of gradients [N, ...].
+
+    The penalty of Gulrajani et al., "Improved Training of Wasserstein GANs" (NeurIPS 2017),
+    for gradients at points between real and made samples.
+    """
+    norms: torch.Tensor = torch.linalg.vector_norm(slopes.float().flatten(1), dim=1)
+    return (norms - 1).square().mean()

@@ -6,7 +6,8 @@ and identity of the redrawn photo; for e4e also short differences between rows,
 a discriminator of styles, and rows learned one after the other. Deep features
 are MobileNetV2's in the place of LPIPS. Where no ArcFace weights are at hand,
 the recogniser's logits stand for identity: the network of identities that comes
-as a package carries no gradients. bf16 autocast; losses and codes in fp32.
+as a package carries no gradients. Pictures of other things keep MoCo's embedding
+where its weights are at hand. bf16 autocast; losses and codes in fp32.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from mien.checkpoint import find_model
+from mien.checkpoint import find_model, own_mark
 from mien.errors import BadInput
 from mien.faces.cache import cached_crops, to_unit
 from mien.faces.celeba import read_celeba
@@ -31,13 +32,14 @@ from mien.recognise import mobilenet_v2
 from mien.recognise.arcface import ArcFace, identity_loss, open_arcface
 from mien.recognise.deep_features import FeatureLoss
 from mien.recognise.imagenet import load_trunk
+from mien.recognise.moco import ResNet, open_moco, similarity_loss
 from mien.recognise.recogniser import Recogniser, open_recogniser
 from mien.train import augment
-from mien.train._encoder_export import export
+from mien.train._encoder_export import PAIRS, export, save_pairs
 from mien.train._encoder_state import Recipe, State, start
 from mien.train.adversarial import critic_logistic, r1
 from mien.train.latent_critic import active_rows, deltas, far_from, seem_own
-from mien.train.run import Run, batch_indices, generator
+from mien.train.run import Run, batch_indices, generator, passed
 
 Progress = Callable[[int, int, str], None]
 Terms = dict[str, torch.Tensor]
@@ -55,6 +57,7 @@ class Target:
     features: FeatureLoss
     recogniser: Recogniser | None
     arcface: ArcFace | None = None
+    moco: ResNet | None = None
 
 
 def target_of(recipe: Recipe) -> Target:
@@ -62,12 +65,12 @@ def target_of(recipe: Recipe) -> Target:
     space = open_space(find_model(recipe.generator))
     if not isinstance(space, StyleGAN2):
         raise BadInput(f"{recipe.generator} is no StyleGAN2; encoders of styles invert those only")
-    space.network.requires_grad_(False)
     features = FeatureLoss(load_trunk(mobilenet_v2))
     features.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     recogniser = None if recipe.recogniser == "none" else open_recogniser(recipe.recogniser)
     arcface = open_arcface(Path(recipe.arcface)) if recipe.arcface else None
-    return Target(space, features, recogniser, arcface)
+    moco = open_moco(Path(recipe.moco)) if recipe.moco else None
+    return Target(space, features, recogniser, arcface, moco)
 
 
 def fit(faces: np.ndarray, run: Run, recipe: Recipe, target: Target, progress: Progress) -> State:
@@ -83,10 +86,24 @@ def fit(faces: np.ndarray, run: Run, recipe: Recipe, target: Target, progress: P
         done, last = (step + 1) * recipe.batch, step + 1 == steps
         if (step + 1) % 20 == 0 or last:
             run.log(step + 1, {key: float(value) for key, value in terms.items()})
-        if done // recipe.every > (done - recipe.batch) // recipe.every or last:
-            run.save(step + 1, generator=target.space.mark, **state.parts())
+        if passed(done, recipe.watch_every, recipe.batch) or last:
+            _draw(run.folder / "grids" / f"{done:08d}.png", state, faces, target)
+        if passed(done, recipe.every, recipe.batch) or last:
+            run.save(step + 1, generator=own_mark(target.space.card), **state.parts())
         progress(step + 1, steps, f"pixel {float(terms['pixel']):.4f}")
     return state
+
+
+def _draw(path: Path, state: State, faces: np.ndarray, target: Target) -> None:
+    """Write the first train photos above what the generator draws of their codes."""
+    network, photos = target.space.network, to_unit(faces[:PAIRS])
+    state.network.eval()
+    with torch.inference_mode():
+        codes = state.network(torch.from_numpy(photos)).float() + network.average
+        drawn = network.synthesis(codes, "stored").float().clamp(-1, 1)
+    state.network.train()
+    path.parent.mkdir(exist_ok=True)
+    save_pairs(path, photos, drawn.numpy())
 
 
 def update(state: State, photos: torch.Tensor, step: int, recipe: Recipe, target: Target) -> Terms:
@@ -124,6 +141,10 @@ def _losses(
         large = (F.interpolate(x, FFHQ, mode="bilinear") for x in (drawn, photos))
         terms["identity"] = identity_loss(target.arcface, *large)
         loss = loss + recipe.identity * terms["identity"]
+    if target.moco is not None:
+        with torch.autocast(photos.device.type, torch.bfloat16):
+            terms["similar"] = similarity_loss(target.moco, drawn, photos)
+        loss = loss + recipe.similar * terms["similar"]
     if recipe.far:
         terms["far"] = far_from(codes, network.average)
         loss = loss + recipe.far * terms["far"]

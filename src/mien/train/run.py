@@ -85,7 +85,7 @@ def checkpoint_of(folder: Path) -> dict[str, Any]:
 def half_precision(state: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray]:
     """A state dict as model folders keep it: float32 as float16, all else as it is."""
     arrays = {key: value.detach().cpu().contiguous().numpy() for key, value in state.items()}
-    return {k: v.astype(np.float16) if v.dtype == np.float32 else v for k, v in arrays.items()}
+    return {key: _halved(value) for key, value in arrays.items()}
 
 
 class Loads(Protocol):
@@ -115,3 +115,14 @@ def _writer(folder: Path) -> Any:
     except ImportError:  # the log.jsonl beside it holds the same numbers
         return None
     return SummaryWriter(str(folder / "tensorboard"))
+
+
+def _halved(value: np.ndarray) -> np.ndarray:
+    """float32 in float16, unless a value would leave its range, as variances can."""
+    fits = value.dtype == np.float32 and np.abs(value).max(initial=0) < np.finfo(np.float16).max
+    return value.astype(np.float16) if fits else value
+
+
+def passed(done: int, every: int, batch: int) -> bool:
+    """Whether the last `batch` of `done` photos contained a multiple of `every`."""
+    return done // every > (done - batch) // every

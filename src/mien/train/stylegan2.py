@@ -30,7 +30,7 @@ from mien.train._stylegan2_state import Recipe, State, average, start
 from mien.train._stylegan2_watch import Watch, watch
 from mien.train.diff_augment import diff_augment
 from mien.train.patches import weighed
-from mien.train.run import Run, batch_indices, generator
+from mien.train.run import Run, batch_indices, generator, passed
 from mien.train.teacher import encoded, numbers_of
 
 Progress = Callable[[int, int, str], None]
@@ -66,9 +66,9 @@ def fit(
         done, last = (step + 1) * recipe.batch, step + 1 == steps
         if (step + 1) % 20 == 0 or last:
             run.log(step + 1, {key: float(value) for key, value in terms.items()})
-        if _passed(done, recipe.watch_every, recipe.batch) or last:
+        if passed(done, recipe.watch_every, recipe.batch) or last:
             run.log(step + 1, {"frechet": seen(state.averaged, done)})
-        if _passed(done, recipe.every, recipe.batch) or last:
+        if passed(done, recipe.every, recipe.batch) or last:
             run.save(step + 1, recipe=asdict(recipe), **state.parts())
         name = "critic" if "critic" in terms else "copy"
         progress(step + 1, steps, f"{name} {float(terms[name]):.3f}")
@@ -255,7 +255,3 @@ def _step(optimiser: torch.optim.Optimizer, loss: torch.Tensor) -> None:
     optimiser.zero_grad()
     loss.backward()
     optimiser.step()
-
-
-def _passed(done: int, every: int, batch: int) -> bool:
-    return done // every > (done - batch) // every

@@ -1,0 +1,131 @@
+"""`mien translate`: faces in photos by a translator, without a latent in between."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mien.cli import options, output, pictures
+from mien.errors import BadInput, NoFaceFound
+
+if TYPE_CHECKING:
+    from mien.edit.translate import Translated, Wish
+    from mien.faces.portrait import Portrait
+
+Translator = Annotated[
+    str, typer.Option("--model", metavar="MODEL", help="Translator.", show_default=False)
+]
+Strength = Annotated[
+    float, typer.Option("--strength", help="Share of the translation in the picture, 0 to 1.")
+]
+To = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--to", metavar="NAME[=0]", help="Attribute to give, or with =0 to take. Repeatable."
+    ),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option("-o", "--out", help="PNG or JPEG; for a folder, a folder. PHOTO-translated.png."),
+]
+
+
+def translate(
+    photo: Annotated[Path, typer.Argument(help="A photo with a face in it, or a folder of them.")],
+    model: Translator,
+    to: To = None,
+    strength: Strength = 1.0,
+    out: Out = None,
+    grid: Annotated[
+        bool, typer.Option("--grid", help="Write the face and its translation side by side.")
+    ] = False,
+    crop: Annotated[
+        bool, typer.Option("--crop", help="Write the aligned face only, not the photo.")
+    ] = False,
+    number: options.Number = 1,
+    aligned: options.Aligned = False,
+) -> None:
+    """Translate the face in PHOTO to other attributes and put it back at full resolution.
+
+    Example: mien translate me.jpg --model FOLDER --to Blond_Hair --to Young=0 -o out.png.
+    Attributes that are not named stay as they are recognised; a hair colour takes the place
+    of the others.
+    """
+    from mien.checkpoint import find_model, load_card
+    from mien.edit.translate import Wish
+
+    pairs = [pair if "=" in pair else f"{pair}=1" for pair in to or []]
+    wish = Wish(options.numbers(pairs, "--to"), strength)
+    jobs = _jobs(photo, out)
+    card = load_card(find_model(model))
+    opened: Any = None
+    for source, place in _shown(jobs, photo):
+        try:
+            portrait = options.portrait_of(source, card, number, aligned)
+        except NoFaceFound as error:
+            if len(jobs) == 1:
+                raise
+            typer.echo(f"mien: {error}; left out", err=True)
+            continue
+        opened = opened or _opened(model, wish)  # torch begins here
+        _write(portrait, place, opened, wish, "grid" if grid else "face" if crop else "photo")
+
+
+def _jobs(photo: Path, out: Path | None) -> list[tuple[Path, Path]]:
+    """(photo, picture to write) pairs; the folder of the pictures is made."""
+    if not photo.is_dir():
+        out = out or Path(f"{photo.stem}-translated.png")
+        options.check_picture(out, "-o", photo)
+        return [(photo, out)]
+    from mien.faces.folder import read_folder
+
+    paths, _ = read_folder(photo)
+    out = out or Path(f"{photo.resolve().name}-translated")
+    if out.exists() and (not out.is_dir() or out.samefile(photo)):
+        raise BadInput(f"-o {out}: for a folder of photos give another folder")
+    names = ["-".join(path.relative_to(photo).with_suffix("").parts) for path in paths]
+    out.mkdir(parents=True, exist_ok=True)
+    return [(path, out / f"{name}.png") for path, name in zip(paths, names, strict=True)]
+
+
+def _shown(jobs: list[tuple[Path, Path]], photo: Path) -> Any:
+    """The jobs, with a bar for several."""
+    if len(jobs) == 1:
+        yield from jobs
+        return
+    with output.progress_bar(f"translating {photo}") as progress:
+        for done, job in enumerate(jobs):
+            yield job
+            progress(done + 1, len(jobs), job[0].name)
+
+
+def _opened(model: str, wish: Wish) -> Any:
+    """(translator, recogniser), after the wish's names were checked."""
+    from mien.edit.translate import part_for
+    from mien.generators import open_translator
+    from mien.recognise.any_size import AnySize
+    from mien.recognise.recogniser import open_recogniser
+
+    translator = open_translator(model)
+    part_for(translator, wish.to)
+    return translator, AnySize(open_recogniser())
+
+
+def _write(portrait: Portrait, place: Path, opened: Any, wish: Wish, what: str) -> None:
+    import numpy as np
+
+    from mien.edit.translate import translate_portrait
+    from mien.provenance.mark import save_picture
+
+    translator, recogniser = opened
+    made: Translated = translate_portrait(portrait, translator, recogniser, wish)
+    note = pictures.stamp(translator.mark) | {"to": dict(wish.to), "strength": wish.strength}
+    shown = {
+        "photo": lambda: made.photo,
+        "face": lambda: pictures.row(made.face[None]),
+        "grid": lambda: pictures.row(np.stack([portrait.face.pixels, made.face])),
+    }
+    save_picture(place, shown[what](), note)
+    typer.echo(f"{place}: " + ", ".join(f"{name} {value:g}" for name, value in wish.to.items()))

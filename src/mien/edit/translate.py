@@ -1,0 +1,97 @@
+"""A face to another by a translator: what it has is read, what is asked for is set, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mien.errors import BadInput, UnknownName
+from mien.faces.paste import paste
+
+if TYPE_CHECKING:  # importing torch costs seconds; whoever calls has opened them already
+    from mien.directions.contract import Recognises
+    from mien.faces.portrait import Portrait
+    from mien.generators.contract import Translator
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a face is translated to."""
+
+    to: Mapping[str, float] = field(default_factory=dict)  # attribute -> presence, 0 or 1
+    strength: float = 1.0  # share of the translation in the picture, in [0, 1]
+
+    def __post_init__(self) -> None:
+        if not self.to:
+            raise BadInput("nothing to translate to; give --to NAME or --to NAME=0")
+        for name, presence in self.to.items():
+            if presence not in (0, 1):
+                raise BadInput(f"--to {name}={presence:g}: a target is 0 (absent) or 1 (present)")
+        if not 0 <= self.strength <= 1:
+            raise BadInput(f"--strength {self.strength:g}: a strength lies in [0, 1]")
+
+
+@dataclass(frozen=True)
+class Translated:
+    """A translated face float32 [3, S, S] in [-1, 1], and its photo uint8 [H, W, 3] with it."""
+
+    face: np.ndarray
+    photo: np.ndarray
+
+
+def part_for(translator: Translator, names: Iterable[str]) -> int:
+    """Which part of a translator's vocabulary knows all the names.
+
+    Raises UnknownName, listing what it knows, for a name that no part knows, and BadInput
+    for names of different parts, which no data set held together.
+    """
+    wanted = list(names)
+    for name in wanted:
+        if name not in translator.names:
+            raise UnknownName(f"attribute of {translator.card['name']}", name, translator.names)
+    for number, part in enumerate(translator.vocabulary.parts):
+        if set(wanted) <= set(part.names):
+            return number
+    raise BadInput(
+        f"{' and '.join(wanted)} were learned from different data sets; "
+        "translate to one first, then its result to the other"
+    )
+
+
+def translate_faces(
+    faces: np.ndarray, translator: Translator, recogniser: Recognises, wish: Wish
+) -> np.ndarray:
+    """Faces float32 [N, 3, S, S] in [-1, 1] translated; attributes not named stay as recognised.
+
+    Raises as `part_for` does, and BadInput where two names that exclude each other are wanted.
+    """
+    import torch
+
+    number = part_for(translator, wish.to)
+    part = translator.vocabulary.parts[number]
+    wanted = part.asked(torch.full((len(faces), len(part.names)), 0.5), wish.to)  # or refused
+    if part.kind == "binary":
+        labels = torch.full_like(wanted, 0.5)  # unknown where the recogniser knows no such name
+        probabilities = recogniser.probabilities(faces)
+        for column, name in enumerate(part.names):
+            if name in recogniser.names:
+                seen = probabilities[:, recogniser.names.index(name)] > 0.5
+                labels[:, column] = torch.from_numpy(seen.astype(np.float32))
+        wanted = part.asked(labels, wish.to)
+    made = translator.translate(faces, wanted.numpy(), number)
+    return np.asarray(faces + wish.strength * (made - faces), np.float32)
+
+
+def translate_portrait(
+    portrait: Portrait, translator: Translator, recogniser: Recognises, wish: Wish
+) -> Translated:
+    """The face of a portrait translated and put back into its photo.
+
+    Where the translator changed little, the photo keeps its own detail.
+    """
+    pixels = portrait.face.pixels
+    face = translate_faces(pixels[None], translator, recogniser, wish)[0]
+    return Translated(face, paste(portrait.photo, portrait.face, face, pixels))

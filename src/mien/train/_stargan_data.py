@@ -1,0 +1,93 @@
+"""The data sets that a StarGAN learns from: CelebA, shares of it, folders of classes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from mien.errors import BadInput
+from mien.faces.cache import cached_crops
+from mien.faces.celeba import CelebA, read_celeba
+from mien.faces.folder import read_folder
+from mien.faces.read import read_photo
+from mien.generators._labels import Part, as_labels
+from mien.train._stargan_state import Recipe
+
+
+@dataclass(frozen=True)
+class Source:
+    """One data set.
+
+    faces: uint8 [A, S, S, 3]. rows: [N], which of them it holds. labels: float32
+    [N, c], 1 present, 0 absent, 0.5 unknown, under the names of `part`.
+    """
+
+    faces: np.ndarray
+    rows: np.ndarray
+    labels: torch.Tensor
+    part: Part
+
+
+def read_sources(root: Path, recipe: Recipe) -> list[Source]:
+    """CelebA's train split at `root`, whole or in shares (`recipe.joint`), then the folders.
+
+    Raises UnknownName for an attribute that CelebA's lists lack, and BadInput for
+    folders without classes.
+    """
+    data = read_celeba(root, "train")
+    groups = groups_of(recipe)
+    columns = [_columns(data, names) for names in groups]  # a wrong name before photos are read
+    faces = cached_crops(data.paths, recipe.size)
+    sources = []
+    for share, (names, found) in enumerate(zip(groups, columns, strict=True)):
+        rows = np.arange(share, len(data), len(groups))
+        labels = as_labels(torch.from_numpy(data.attributes.table[rows][:, found]))
+        sources.append(Source(faces, rows, labels, Part(names)))
+    return sources + [read_classes(Path(folder), recipe.size) for folder in recipe.folders]
+
+
+def groups_of(recipe: Recipe) -> list[tuple[str, ...]]:
+    """The names that each share of CelebA keeps: all in one, or those of `recipe.joint`."""
+    return [tuple(group.split("+")) for group in recipe.joint] or [recipe.attributes]
+
+
+def celeba_test(root: Path, recipe: Recipe, count: int) -> tuple[np.ndarray, list[torch.Tensor]]:
+    """The first test photos uint8 [count, S, S, 3] and their labels, one tensor a group."""
+    data = read_celeba(root, "test").rows(slice(count))
+    tables = [data.attributes.table[:, _columns(data, names)] for names in groups_of(recipe)]
+    labels = [as_labels(torch.from_numpy(table)) for table in tables]
+    return cached_crops(data.paths, recipe.size), labels
+
+
+def read_classes(folder: Path, size: int) -> Source:
+    """A folder with one folder a class, as RaFD's expressions; the largest square of each photo.
+
+    Raises BadInput for fewer than two classes, and naming a photo that cannot be read.
+    """
+    paths, _ = read_folder(folder)
+    inside = [path.relative_to(folder).parts for path in paths]
+    classes = sorted({parts[0] for parts in inside if len(parts) > 1})
+    if len(classes) < 2:
+        raise BadInput(f"{folder} holds {len(classes)} folders of photos; give one folder a class")
+    kept = [path for path, parts in zip(paths, inside, strict=True) if len(parts) > 1]
+    faces = np.stack([_square(read_photo(path), size) for path in kept])
+    numbers = [classes.index(path.relative_to(folder).parts[0]) for path in kept]
+    labels = torch.nn.functional.one_hot(torch.tensor(numbers), len(classes)).float()
+    return Source(faces, np.arange(len(faces)), labels, Part(tuple(classes), "classes"))
+
+
+def _columns(data: CelebA, names: tuple[str, ...]) -> list[int]:
+    return [data.attributes.index(name) for name in names]
+
+
+def _square(photo: np.ndarray, size: int) -> np.ndarray:
+    height, width = photo.shape[:2]
+    side = min(height, width)
+    left, top = (width - side) // 2, (height - side) // 2
+    box = (left, top, left + side, top + side)
+    resized = Image.fromarray(photo).resize((size, size), Image.Resampling.BICUBIC, box=box)
+    return np.asarray(resized)

@@ -1,0 +1,145 @@
+"""Options of a StarGAN's training, its rates, and what learns in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from mien.errors import BadInput, UnknownName
+from mien.generators._labels import Vocabulary
+from mien.generators.stargan import Architecture, Critic, Discriminator, Generator
+from mien.train.adversarial import hinge_sides, wasserstein_sides
+
+Sides = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+LOSSES: dict[str, tuple[Sides, bool]] = {  # the discriminator's terms, and whether slopes count
+    "wgan-gp": (wasserstein_sides, True),
+    "hinge-gp": (hinge_sides, True),  # as nigalsan1/DLIM2020's StarGAN_HL
+    "hinge": (hinge_sides, False),
+}
+TARGETS = ("permuted", "single", "mixed")
+DECAYS = ("linear", "published", "none")
+PRECISIONS = {"bf16": torch.bfloat16, "fp32": torch.float32}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Options of one StarGAN training; defaults are those of the published implementation."""
+
+    attributes: tuple[str, ...] = ("Black_Hair", "Blond_Hair", "Brown_Hair", "Male", "Young")
+    joint: tuple[str, ...] = ()  # A+B,C+D: shares of the photos of which only these are known
+    folders: tuple[str, ...] = ()  # further data sets: square faces in one folder a class
+    size: int = 128  # px
+    width: int = 64  # of the generator
+    depth: int = 6  # its residual blocks
+    critic_width: int = 64
+    critic_depth: int = 6  # levels of the discriminator
+    condition: str = "maps"  # or "lookup": a gain and bias a label in every normalisation
+    reading: str = "sum"  # of lookup tables by several labels; "mean"; "first" as DLIM2020
+    loss: str = "wgan-gp"  # or "hinge-gp", "hinge"
+    targets: str = "permuted"  # the batch's own labels; "single": one name changed; "mixed": halves
+    batch: int = 16  # faces of each data set
+    steps: int = 200_000  # of the discriminator
+    n_critic: int = 5  # of which every fifth is one of the generator too
+    rate: float = 1e-4  # Adam's for the generator
+    critic_rate: float = 1e-4
+    betas: tuple[float, float] = (0.5, 0.999)
+    decay_steps: int = 100_000  # last steps, in which rates fall to nothing
+    decay: str = "linear"  # "published": by 1 / decay_steps every `decay_every` steps, so hardly
+    decay_every: int = 1_000  # steps
+    cls: float = 1.0  # weight of the labels' cross-entropy
+    rec: float = 10.0  # weight of the way back
+    penalty: float = 10.0  # weight of slopes other than 1
+    average: float = 0.999  # of the exported weights, a step of the generator; 0: the last ones
+    precision: str = "bf16"  # of convolutions; losses and statistics are fp32. "fp32": everything
+    seed: int = 0
+    log_every: int = 10  # steps
+    watch_every: int = 1_000  # steps between grids
+    every: int = 1_000  # steps between checkpoints
+    tested: int = 500  # test photos the card's numbers come from
+
+    def __post_init__(self) -> None:
+        for what, value, known in (
+            ("loss", self.loss, LOSSES),
+            ("targets", self.targets, TARGETS),
+            ("decay", self.decay, DECAYS),
+            ("precision", self.precision, PRECISIONS),
+        ):
+            if value not in known:
+                raise UnknownName(what, value, known)
+        least = min(self.batch, self.steps, self.n_critic, self.decay_every, self.log_every)
+        if min(least, self.watch_every, self.every) < 1:
+            raise BadInput("batch, steps, n_critic and every number of steps must be 1 or more")
+        self.shape(1), self.critic(1)  # sizes that cannot be are refused before any photo is read
+
+    def shape(self, labels: int) -> Architecture:
+        """Of the generator, for vectors of this length."""
+        return Architecture(self.size, self.width, self.depth, labels, self.condition, self.reading)
+
+    def critic(self, labels: int) -> Critic:
+        """Of the discriminator, for this many names."""
+        return Critic(self.size, self.critic_width, self.critic_depth, labels)
+
+    def pace(self, step: int) -> float:
+        """What rates are multiplied by at a step."""
+        start = max(0, self.steps - self.decay_steps)
+        if self.decay == "none" or step < start:
+            return 1.0
+        if self.decay == "published":
+            fallen = step // self.decay_every - start // self.decay_every
+            return 1 - fallen / self.decay_steps
+        return 1 - (step - start) / max(1, self.steps - start)
+
+
+@dataclass
+class State:
+    """What learns and what is saved."""
+
+    generator: Generator
+    averaged: Any  # torch's AveragedModel
+    critic: Discriminator
+    optimiser: torch.optim.Optimizer
+    critic_optimiser: torch.optim.Optimizer
+    vocabulary: Vocabulary
+
+    def parts(self) -> dict[str, Any]:
+        """State dicts by name."""
+        return {name: getattr(self, name).state_dict() for name in LEARNING}
+
+    def load(self, saved: dict[str, Any]) -> None:
+        """Restore what `parts` gave."""
+        for name in LEARNING:
+            getattr(self, name).load_state_dict(saved[name])
+
+    def pace(self, recipe: Recipe, step: int) -> None:
+        """Set the rates of a step."""
+        factor = recipe.pace(step)
+        for optimiser, rate in (
+            (self.optimiser, recipe.rate),
+            (self.critic_optimiser, recipe.critic_rate),
+        ):
+            for group in optimiser.param_groups:
+                group["lr"] = rate * factor
+
+
+LEARNING = ("generator", "averaged", "critic", "optimiser", "critic_optimiser")
+
+
+def start(recipe: Recipe, vocabulary: Vocabulary) -> State:
+    """Networks with weights of the recipe's seed, the average and the optimisers."""
+    torch.manual_seed(recipe.seed)
+    generator = Generator(recipe.shape(vocabulary.width))
+    critic = Discriminator(recipe.critic(len(vocabulary.names)))
+    for network in (generator, critic):
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    averaged = torch.optim.swa_utils.AveragedModel(
+        generator, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.average),
+        use_buffers=True,
+    )  # fmt: skip
+    first, second = (
+        torch.optim.Adam(network.parameters(), rate, betas=recipe.betas, fused=True)
+        for network, rate in ((generator, recipe.rate), (critic, recipe.critic_rate))
+    )
+    return State(generator, averaged, critic, first, second, vocabulary)

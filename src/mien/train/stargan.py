@@ -1,0 +1,190 @@
+"""Recipe of the StarGAN: one generator learns to set any of several attributes.
+
+Choi et al., "StarGAN" (CVPR 2018), equations 1 to 6, and section 3.2 for data sets
+with different labels, of which any number may be given: each step learns from a batch
+of every one. A label that is not known takes no part in any loss. bf16 autocast;
+losses, penalties and normalisation statistics in fp32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from mien.faces.cache import to_unit
+from mien.generators._labels import Vocabulary
+from mien.train import augment
+from mien.train._stargan_data import Source, celeba_test, read_sources
+from mien.train._stargan_export import export
+from mien.train._stargan_state import LOSSES, PRECISIONS, Recipe, State, start
+from mien.train._stargan_watch import save_grid
+from mien.train.adversarial import unit_slope
+from mien.train.run import Run, batch_indices, generator
+
+Progress = Callable[[int, int, str], None]
+Terms = dict[str, torch.Tensor]
+Watch = Callable[[State, int], None]
+WATCHED = 8  # test photos in the grids
+
+__all__ = ["Recipe", "export", "fit", "train"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Faces of one data set and the random numbers of their step.
+
+    faces: [N, 3, S, S] in [-1, 1]. labels, targets: [N, c], 1, 0 or 0.5 (unknown).
+    mix: [N, 1, 1, 1] in [0, 1], where between photo and translation slopes are taken.
+    """
+
+    faces: torch.Tensor
+    labels: torch.Tensor
+    targets: torch.Tensor
+    mix: torch.Tensor
+    part: int = 0
+
+
+def draw(source: Source, part: int, count: int, step: int, recipe: Recipe) -> Batch:
+    """The batch of a step from data set number `part` of `count`; random by (seed, step)."""
+    random = generator(recipe.seed, step * count + part)
+    rows = batch_indices(len(source.rows), recipe.batch, step, recipe.seed + part)
+    faces = augment.flip(torch.from_numpy(to_unit(source.faces[source.rows[rows]])), random)
+    labels = source.labels[torch.from_numpy(rows)]
+    targets = labels[torch.randperm(len(labels), generator=random)]
+    if recipe.targets != "permuted":
+        which = torch.randint(len(source.part.names), (len(labels),), generator=random)
+        single = source.part.changed(labels, which)
+        kept = len(labels) // 2 if recipe.targets == "mixed" else 0
+        targets = torch.cat([targets[:kept], single[kept:]])
+    return Batch(faces, labels, targets, torch.rand(len(labels), 1, 1, 1, generator=random), part)
+
+
+def update(state: State, batch: Batch, recipe: Recipe, both: bool) -> Terms:
+    """One step of the discriminator and, if `both`, of the generator; the unweighted terms.
+
+    The generator has not changed in between, so both learn from one translation.
+    """
+    with torch.set_grad_enabled(both):
+        made = _translated(state, batch.faces, batch.targets, batch.part, recipe)
+    state.critic.requires_grad_(True)
+    loss, terms = critic_loss(state, batch, made.detach(), recipe)
+    _step(state.critic_optimiser, loss)
+    if both:
+        state.critic.requires_grad_(False)
+        loss, more = generator_loss(state, batch, made, recipe)
+        _step(state.optimiser, loss)
+        state.averaged.update_parameters(state.generator)
+        terms |= more
+    return terms
+
+
+def critic_loss(
+    state: State, batch: Batch, made: torch.Tensor, recipe: Recipe
+) -> tuple[torch.Tensor, Terms]:
+    """The discriminator's loss (equations 1, 2 and 5) and its terms before weighing."""
+    sides, sloped = LOSSES[recipe.loss]
+    part, place = state.vocabulary.parts[batch.part], state.vocabulary.place(batch.part)
+    count = len(batch.faces)
+    with _precision(recipe):
+        scores, logits = state.critic(torch.cat([batch.faces, made]))
+        real, fake = sides(scores[:count], scores[count:])
+        terms = {"D/real": real, "D/fake": fake}
+        terms["D/cls"] = part.loss(logits[:count, place], batch.labels)
+        loss = real + fake + recipe.cls * terms["D/cls"]
+        if sloped:
+            between = batch.mix * batch.faces + (1 - batch.mix) * made
+            terms["D/gp"] = unit_slope(state.critic.slope(between))
+            loss = loss + recipe.penalty * terms["D/gp"]
+    return loss, {key: value.detach() for key, value in terms.items()}
+
+
+def generator_loss(
+    state: State, batch: Batch, made: torch.Tensor, recipe: Recipe
+) -> tuple[torch.Tensor, Terms]:
+    """The generator's loss (equations 3, 4 and 6) and its terms before weighing."""
+    part, place = state.vocabulary.parts[batch.part], state.vocabulary.place(batch.part)
+    with _precision(recipe):
+        scores, logits = state.critic(made)
+    back = _translated(state, made, batch.labels, batch.part, recipe)
+    terms = {
+        "G/fake": -scores.float().mean(),
+        "G/rec": F.l1_loss(back, batch.faces),
+        "G/cls": part.loss(logits[:, place], batch.targets),
+    }
+    loss = terms["G/fake"] + recipe.rec * terms["G/rec"] + recipe.cls * terms["G/cls"]
+    return loss, {key: value.detach() for key, value in terms.items()}
+
+
+def fit(
+    sources: Sequence[Source], run: Run, recipe: Recipe, progress: Progress, seen: Watch
+) -> State:
+    """Train until `recipe.steps`; resumes the run's checkpoint."""
+    state = start(recipe, Vocabulary(tuple(source.part for source in sources)))
+    begin = run.restore(state)
+    for step in range(begin, recipe.steps):
+        state.pace(recipe, step)
+        done, last = step + 1, step + 1 == recipe.steps
+        terms: dict[str, float] = {}
+        for part, source in enumerate(sources):
+            batch = draw(source, part, len(sources), step, recipe)
+            found = update(state, batch, recipe, done % recipe.n_critic == 0)
+            name = f"{part}/" if len(sources) > 1 else ""
+            terms |= {name + key: float(value) for key, value in found.items()}
+        if done % recipe.log_every == 0 or last:
+            run.log(done, terms)
+        if done % recipe.watch_every == 0 or last:
+            seen(state, done)
+        if done % recipe.every == 0 or last:
+            run.save(done, recipe=asdict(recipe), labels=_stored(state.vocabulary), **state.parts())
+        progress(
+            done, recipe.steps, f"D/cls {next(v for k, v in terms.items() if 'D/cls' in k):.3f}"
+        )
+    return state
+
+
+def train(
+    root: Path, folder: Path, name: str, recipe: Recipe, progress: Progress
+) -> dict[str, Any]:
+    """Train on CelebA at `root`, write the model folder `folder/name`, return its card.
+
+    progress(step, steps, text) is called after every step. Interrupted, the same call
+    continues from the last checkpoint. Grids of test photos under every target go to
+    `folder/samples`: they show people, keep them where the photos may be kept.
+    Raises UnknownName for an attribute that the data lacks.
+    """
+    sources = read_sources(root, recipe)
+    faces, labels = celeba_test(root, recipe, WATCHED)
+
+    def seen(state: State, step: int) -> None:
+        save_grid(folder / "samples" / f"{step:08d}.png", state, to_unit(faces), labels)
+
+    fit(sources, Run(folder), recipe, progress, seen)
+    return export(root, folder, name, recipe, progress)
+
+
+def _stored(vocabulary: Vocabulary) -> list[dict[str, Any]]:
+    return [{"names": list(part.names), "kind": part.kind} for part in vocabulary.parts]
+
+
+def _translated(
+    state: State, faces: torch.Tensor, labels: torch.Tensor, part: int, recipe: Recipe
+) -> torch.Tensor:
+    with _precision(recipe):
+        made: torch.Tensor = state.generator(faces, state.vocabulary.vector(labels, part))
+    return made
+
+
+def _precision(recipe: Recipe) -> torch.autocast:
+    low = PRECISIONS[recipe.precision]
+    return torch.autocast("cpu", torch.bfloat16, enabled=low is torch.bfloat16)
+
+
+def _step(optimiser: torch.optim.Optimizer, loss: torch.Tensor) -> None:
+    optimiser.zero_grad()
+    loss.backward()
+    optimiser.step()

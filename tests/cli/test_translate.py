@@ -1,0 +1,98 @@
+"""`mien translate` with a translator that was never trained: a picture must only change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mien import checkpoint
+from mien.provenance.mark import read_note
+from tests.cli.conftest import Mien
+
+PARTS = [
+    {"names": ["Black_Hair", "Blond_Hair", "Male"], "kind": "binary"},
+    {"names": ["happy", "angry"], "kind": "classes"},
+]
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A translator of two data sets, at 16 px."""
+    import torch
+
+    from mien.generators.stargan import Architecture, Generator
+
+    torch.manual_seed(0)
+    shape = Architecture(size=16, width=4, depth=1, labels=7)
+    tensors = {key: value.numpy() for key, value in Generator(shape).state_dict().items()}
+    card = {
+        "name": "toy", "kind": "translator", "architecture": "stargan", "parts": PARTS,
+        "options": asdict(shape), "input": {"size": 16, "frame": "celeba", "range": [-1, 1]},
+    }  # fmt: skip
+    checkpoint.save_model(tmp_path / "toy", tensors, card)
+    return tmp_path / "toy"
+
+
+@pytest.fixture
+def face(tmp_path: Path) -> Path:
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 3)).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "face.png")
+    return tmp_path / "face.png"
+
+
+def pixels(path: str | Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB")).astype(int)
+
+
+def test_a_face_is_translated_blended_and_shown_beside_itself(
+    mien: Mien, model: Path, face: Path
+) -> None:
+    asked = ("translate", face, "--aligned", "--model", model, "--to", "Blond_Hair")
+    assert mien(*asked, "--crop", "-o", "a.png").stdout == "a.png: Blond_Hair 1\n"
+    mien(*asked, "--to", "Male=0", "--crop", "--strength", "0.5", "-o", "half.png")
+    mien(*asked, "--to", "Male=0", "--crop", "-o", "full.png")
+    mien(*asked, "--grid", "-o", "grid.png")
+    photo, full = pixels(face), pixels("full.png")
+    assert np.abs(full - photo).mean() > 10
+    np.testing.assert_allclose(pixels("half.png"), (photo + full) / 2, atol=1)
+    np.testing.assert_array_equal(pixels("grid.png"), np.hstack([photo, pixels("a.png")]))
+    note = read_note(Path("half.png"))
+    assert note["to"] == {"Blond_Hair": 1, "Male": 0}
+    assert (note["strength"], note["model"][:4]) == (0.5, "toy@")
+    mien(*asked, "--strength", "0", "-o", "none.png")
+    np.testing.assert_array_equal(pixels("none.png"), photo)  # pasted back: nothing was changed
+
+
+def test_folders_and_classes(mien: Mien, model: Path, face: Path) -> None:
+    (Path("photos") / "more").mkdir(parents=True)
+    for name in ("one.png", "more/two.png"):
+        (Path("photos") / name).write_bytes(face.read_bytes())
+    asked = ("translate", "photos", "--aligned", "--model", model, "--to", "happy", "-o", "out")
+    result = mien(*asked)
+    assert result.exit_code == 0, result.output
+    assert sorted(path.name for path in Path("out").iterdir()) == ["more-two.png", "one.png"]
+
+
+def test_bad_wishes_are_refused(refused: Callable[..., str], model: Path, face: Path) -> None:
+    asked = ("translate", face, "--aligned", "--model", model)
+    sentence = refused(*asked, "--to", "Beard")
+    assert "unknown attribute of toy 'Beard'; known: Black_Hair, Blond_Hair, Male" in sentence
+    assert "exclude each other" in refused(*asked, "--to", "Black_Hair", "--to", "Blond_Hair")
+    assert "exclude each other" in refused(*asked, "--to", "happy", "--to", "angry")
+    assert "different data sets" in refused(*asked, "--to", "Male", "--to", "happy")
+    assert "0 (absent) or 1 (present)" in refused(*asked, "--to", "Male=0.3")
+    assert "lies in [0, 1]" in refused(*asked, "--to", "Male", "--strength", "2")
+    assert "give --to NAME" in refused(*asked)
+    assert "not a translator" in refused(
+        "translate", face, "--aligned", "--to", "Male", "--model", "vae-128"
+    )
+    assert "give another folder" in refused(
+        "translate", face.parent, "--to", "Male", "--model", model, "-o", face
+    )
+    assert not list(Path().glob("*-translated*"))

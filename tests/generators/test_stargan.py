@@ -1,0 +1,240 @@
+"""StarGAN against what its published code computed, with every fixture's own sizes."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from mien.errors import BadInput, UnknownName
+from mien.generators._labels import Part, Vocabulary
+from mien.generators.stargan import Architecture, Critic, Discriminator, Generator, stack
+from mien.published import _stargan
+from mien.runtime.engine import engine
+from tests.parity import fill
+
+NAMES = ("stargan", "stargan_hinge_dlim", "stargan_lut_dlim")
+HAIR = ("Black_Hair", "Blond_Hair", "Brown_Hair", "Male", "Young")
+
+
+@pytest.fixture(params=NAMES)
+def fixture(request):
+    return fill.load(f"tests/parity/{request.param}")
+
+
+def tensor(fixture, name):
+    return torch.from_numpy(fixture.input(name))
+
+
+def drawn(fixture, statistics):
+    """The generator with running statistics kept or used."""
+    ours, shape = _stargan.generator_to_ours(fixture.state("G"))
+    network = Generator(Architecture(**vars(shape) | {"statistics": statistics}))
+    network.load_state_dict({key: torch.from_numpy(value) for key, value in ours.items()})
+    return network
+
+
+def check(fixture, name, got):
+    got = got.detach().numpy() if isinstance(got, torch.Tensor) else got
+    worst, passes = fixture.check(name, got)
+    assert passes, f"{name} is {worst:.2e} away"
+
+
+@pytest.mark.parametrize("name", ["stargan", "stargan_lut_dlim"])
+def test_faces_are_translated_as_published(name):
+    fixture = fill.load(f"tests/parity/{name}")
+    network = drawn(fixture, "kept").train()
+    faces, labels = tensor(fixture, "x"), tensor(fixture, "c")
+    with torch.no_grad():
+        check(fixture, "G_train", network(faces, labels))
+        if name == "stargan":
+            check(fixture, "running_mean_after", network.main[1].running_mean)
+            check(fixture, "running_var_after", network.main[1].running_var)
+        else:
+            check(fixture, "stored_mean_after", network.main[1].running_mean)
+            check(fixture, "argmax", network._chosen(labels).argmax(1))
+        check(fixture, "G_train", network.eval()(faces, labels))  # no other faces when not training
+        running = drawn(fixture, "running")
+        check(fixture, "G_eval", running(faces, labels))
+        if name == "stargan_lut_dlim":
+            first = running.main[0](faces)
+            running.main[1].rectify = False
+            check(fixture, "ccbn_L2_eval", running.main[1](first, running._chosen(labels)))
+
+
+def test_faces_are_judged_as_published(fixture):
+    critic = _stargan.open_discriminator(fixture.state("D"))
+    names = fixture.manifest["outputs"]
+    scores, logits = critic(tensor(fixture, "x"))
+    if "D_src" in names:
+        check(fixture, "D_src", scores)
+    if "D_cls" in names:
+        check(fixture, "D_cls", logits)
+    if "D_src_fake" in names:
+        check(fixture, "D_src_fake", critic(tensor(fixture, "fake"))[0])
+
+
+def test_slopes_are_the_gradient_and_teach_the_same():
+    fixture = fill.load("tests/parity/stargan")
+    critic = _stargan.open_discriminator(fixture.state("D"))
+    alpha = tensor(fixture, "alpha")
+    between = alpha * tensor(fixture, "x") + (1 - alpha) * tensor(fixture, "fake")
+    slopes = critic.slope(between)
+    reference = between.clone().requires_grad_()
+    (wanted,) = torch.autograd.grad(critic(reference)[0].sum(), reference)
+    torch.testing.assert_close(slopes, wanted, rtol=1e-4, atol=1e-5)
+    penalty = (slopes.flatten(1).norm(dim=1) - 1).square().mean()
+    check(fixture, "gp", penalty)
+    penalty.backward()
+    check(fixture, "gp_grad_d0", critic.main[0].weight.grad)
+
+
+def test_sizes_are_those_of_the_publication():
+    def numbers(network):
+        return sum(value.numel() for value in network.parameters())
+
+    with torch.device("meta"):
+        assert numbers(Generator(Architecture())) == 8_430_528
+        assert numbers(Generator(Architecture(labels=4))) == 8_427_392
+        assert numbers(Discriminator(Critic())) == 44_762_048
+        assert numbers(Generator(Architecture(labels=4, condition="lookup"))) == 8_437_120
+
+
+@pytest.mark.parametrize("labels", ["celeba", "rafd"])
+def test_targets_are_the_published_ones(labels):
+    fixture = fill.load("tests/parity/stargan")
+    if labels == "celeba":
+        found = Part(HAIR).targets(tensor(fixture, "c"))
+    else:
+        given = F.one_hot(tensor(fixture, "idx").long(), len(HAIR)).float()
+        check(fixture, "onehot", given)
+        found = Part(HAIR, "classes").targets(given)
+    check(fixture, f"labels_{labels}", torch.stack(found))
+
+
+def test_losses_of_labels_are_the_published_ones():
+    fixture = fill.load("tests/parity/stargan")
+    critic = _stargan.open_discriminator(fixture.state("D"))
+    logits = critic(tensor(fixture, "x"))[1]
+    names = tuple(str(number) for number in range(logits.shape[1]))
+    check(fixture, "cls_loss_celeba", Part(names).loss(logits, tensor(fixture, "c")))
+    classes = F.one_hot(tensor(fixture, "idx").long(), len(names)).float()
+    check(fixture, "cls_loss_rafd", Part(names, "classes").loss(logits, classes))
+
+
+@pytest.mark.parametrize("kind", ["binary", "classes"])
+def test_unknown_labels_take_no_part_in_a_loss(kind):
+    part, unknown = Part(("a", "b", "c"), kind), torch.full((1, 3), 0.5)
+    known = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+    logits = torch.randn(3, 3).requires_grad_()
+    loss = part.loss(logits, torch.cat([known, unknown]))
+    (gradient,) = torch.autograd.grad(loss, logits)
+    assert gradient[:2].abs().min() > 0
+    assert gradient[2].abs().max() == 0
+    share = 2 / 3 if kind == "binary" else 1  # a sum over names, a face; a mean over known classes
+    torch.testing.assert_close(loss, share * part.loss(logits[:2], known))
+
+
+def test_the_joint_vector_is_labels_zeros_and_mask():
+    vocabulary = Vocabulary((Part(("a", "b")), Part(("x", "y", "z"), "classes"), Part(("m",))))
+    labels = torch.tensor([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    assert vocabulary.width == 9
+    assert vocabulary.vector(labels, 1).tolist() == [
+        [0, 0, 0, 1, 0, 0, 0, 1, 0], [0, 0, 0, 0, 1, 0, 0, 1, 0],
+    ]  # fmt: skip
+    assert vocabulary.place(1) == slice(2, 5)
+    assert vocabulary.vector(torch.ones(1, 1), 2).tolist() == [[0, 0, 0, 0, 0, 1, 0, 0, 1]]
+    alone = Vocabulary((Part(("a", "b")),))
+    assert alone.vector(labels[:, :2]) is not None
+    assert alone.width == 2
+
+
+def test_what_is_asked_for_respects_hair_colours():
+    part = Part(HAIR)
+    labels = torch.tensor([[1.0, 0.0, 0.0, 0.0, 1.0]])
+    assert part.asked(labels, {"Blond_Hair": 1, "Young": 0}).tolist() == [[0, 1, 0, 0, 0]]
+    assert part.asked(labels, {"Male": 1}).tolist() == [[1, 0, 0, 1, 1]]
+    assert part.asked(labels, {"Black_Hair": 0, "Brown_Hair": 1}).tolist() == [[0, 0, 1, 0, 1]]
+    with pytest.raises(BadInput, match="Black_Hair and Blond_Hair exclude each other"):
+        part.asked(labels, {"Blond_Hair": 1, "Black_Hair": 1})
+    with pytest.raises(UnknownName, match="did you mean Blond_Hair"):
+        part.asked(labels, {"Blonde_Hair": 1})
+    with pytest.raises(BadInput, match="once"):
+        Part(("a", "a"))
+
+
+def test_lookup_tables_begin_without_effect_and_are_read_as_asked():
+    torch.manual_seed(0)
+    faces, labels = (
+        torch.rand(3, 3, 16, 16) * 2 - 1,
+        torch.tensor([[1.0, 1, 0], [0, 0, 0], [0, 1, 1]]),
+    )
+    shape = Architecture(size=16, width=4, depth=1, labels=3, condition="lookup")
+    network = Generator(shape)
+    with torch.no_grad():
+        torch.testing.assert_close(network(faces, labels), network(faces, 1 - labels))
+        found = {r: Generator(Architecture(**vars(shape) | {"reading": r}))._chosen(labels)
+                 for r in ("sum", "mean", "first")}  # fmt: skip
+    assert found["sum"].tolist() == labels.tolist()
+    assert found["mean"].tolist() == [[0.5, 0.5, 0], [0, 0, 0], [0, 0.5, 0.5]]
+    assert found["first"].tolist() == [[1, 0, 0], [1, 0, 0], [0, 1, 0]]
+
+
+@pytest.mark.parametrize("condition", ["maps", "lookup"])
+def test_normalisation_is_that_of_torch(condition):
+    torch.manual_seed(0)
+    shape = Architecture(size=16, width=4, depth=1, labels=2, condition=condition)
+    network, faces = Generator(shape), torch.rand(3, 3, 16, 16) * 2 - 1
+    norm = network.main[1]
+    chosen = torch.tensor([[1.0, 0], [0, 1], [1, 1]])
+    x = torch.randn(3, 4, 16, 16).contiguous(memory_format=torch.channels_last).requires_grad_()
+    for value in norm.parameters():
+        torch.nn.init.normal_(value)
+    if condition == "maps":
+        gain, bias = norm.weight.expand(3, -1), norm.bias.expand(3, -1)
+    else:
+        gain, bias = 1 + chosen @ norm.gain, chosen @ norm.bias
+    plain = F.relu(F.instance_norm(x) * gain[:, :, None, None] + bias[:, :, None, None])
+    found, inputs, seed = norm(x, chosen), (x, *norm.parameters()), torch.randn_like(x)
+    torch.testing.assert_close(found, plain, rtol=1e-4, atol=1e-5)
+    wanted = torch.autograd.grad(plain, inputs, seed)
+    for got, want in zip(torch.autograd.grad(found, inputs, seed), wanted, strict=True):
+        torch.testing.assert_close(got, want, rtol=1e-3, atol=1e-4)
+    assert network(faces, chosen).is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("condition", ["maps", "lookup"])
+def test_openvino_translates_the_same(condition):
+    pytest.importorskip("openvino")
+    from mien.runtime.engine import Runner
+
+    torch.manual_seed(0)
+    shape = Architecture(size=16, width=8, depth=1, labels=3, condition=condition)
+    network = Generator(shape).requires_grad_(False)
+    for name, value in network.named_parameters():
+        if name.endswith(("gain", "bias")):
+            torch.nn.init.normal_(value)
+    stacked = stack(torch.rand(3, 3, 16, 16) * 2 - 1, torch.eye(3))
+    with torch.inference_mode(), engine("openvino"):
+        found = Runner(network.through)(stacked)
+        torch.testing.assert_close(found, network.through(stacked), rtol=1e-3, atol=1e-4)
+
+
+def test_sizes_that_cannot_be_are_refused():
+    with pytest.raises(BadInput, match="multiples of 4"):
+        Architecture(size=30)
+    with pytest.raises(BadInput, match="multiple of 64 px, not 100"):
+        Critic(size=100)
+    with pytest.raises(UnknownName, match="did you mean lookup"):
+        Architecture(condition="look-up")
+    with pytest.raises(UnknownName, match="statistics"):
+        Architecture(statistics="batch")
+
+
+def test_numbers_that_are_stored_are_those_that_are_read_back():
+    fixture = fill.load("tests/parity/stargan_lut_dlim")
+    state = fixture.state("G")
+    ours, shape = _stargan.generator_to_ours(state)
+    theirs = _stargan.generator_from_ours(ours, shape)
+    assert theirs.keys() == state.keys()
+    for key, value in theirs.items():
+        np.testing.assert_array_equal(value, state[key])

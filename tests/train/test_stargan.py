@@ -1,0 +1,230 @@
+"""StarGAN's training: the published solver's numbers, joint labels, resuming, the model folder."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mien.errors import BadInput, UnknownName
+from mien.generators._labels import Part, Vocabulary
+from mien.published import _stargan
+from mien.train import _stargan_state, stargan
+from mien.train._stargan_data import Source, read_classes
+from mien.train.run import Run
+from mien.train.stargan import Batch, Recipe
+from tests.parity import fill
+
+LOSSES = {"stargan": "wgan-gp", "stargan_hinge_dlim": "hinge-gp", "stargan_lut_dlim": "wgan-gp"}
+TOY = Recipe(
+    size=16, width=4, depth=1, critic_width=4, critic_depth=2, batch=8, steps=24, decay_steps=12,
+    n_critic=2, rate=1e-3, critic_rate=1e-3, every=8, watch_every=8, log_every=1, average=0.9,
+)  # fmt: skip
+
+
+def published(name):
+    """(fixture, state with its weights, recipe of its settings)."""
+    fixture = fill.load(f"tests/parity/{name}")
+    config = fixture.manifest["config"]
+    ours, shape = _stargan.generator_to_ours(fixture.state("G"))
+    theirs, critic = _stargan.discriminator_to_ours(fixture.state("D"))
+    recipe = Recipe(
+        size=critic.size, width=shape.width, depth=shape.depth, critic_width=critic.width,
+        critic_depth=critic.depth, condition=shape.condition, reading=shape.reading,
+        loss=LOSSES[name], precision="fp32", n_critic=config["n_critic"], rate=config["lr"],
+        critic_rate=config["lr"], cls=config["lambda_cls"], rec=config["lambda_rec"],
+        penalty=config["lambda_gp"],
+    )  # fmt: skip
+    names = tuple(f"label_{number}" for number in range(config["c_dim"]))
+    state = _stargan_state.start(recipe, Vocabulary((Part(names),)))
+    kept = {key: torch.from_numpy(v) for key, v in ours.items() if "running" not in key}
+    state.generator.load_state_dict(kept)
+    state.critic.load_state_dict({key: torch.from_numpy(v) for key, v in theirs.items()})
+    return fixture, state, recipe
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_the_published_training_is_repeated(name, monkeypatch):
+    fixture, state, recipe = published(name)
+    given = ("batches", "labels", "perms", "alphas")
+    faces, labels, perms, alphas = (torch.from_numpy(fixture.input(key)) for key in given)
+    gradients, step = {}, stargan._step
+
+    def noting(optimiser, loss):
+        step(optimiser, loss)
+        which = "D" if optimiser is state.critic_optimiser else "G"
+        for key, value in getattr(
+            state, {"D": "critic", "G": "generator"}[which]
+        ).named_parameters():
+            gradients.setdefault(f"{which}.{key}", value.grad.detach().clone())
+
+    monkeypatch.setattr(stargan, "_step", noting)
+    rows = {"D": [], "G": []}
+    for turn in range(len(faces)):
+        batch = Batch(faces[turn], labels[turn], labels[turn][perms[turn]], alphas[turn])
+        both = (turn + 1) % recipe.n_critic == 0
+        terms = stargan.update(state, batch, recipe, both)
+        rows["D"].append([terms[key] for key in ("D/real", "D/fake", "D/cls", "D/gp")])
+        if both:
+            rows["G"].append([terms[key] for key in ("G/fake", "G/rec", "G/cls")])
+    for which, found in rows.items():
+        for output, got in (
+            (f"train_{which}_losses", found),
+            (f"train_{which}_losses_first", found[0]),
+        ):
+            worst, passes = fixture.check(output, np.array(got, np.float32))
+            assert passes, f"{output} is {worst:.2e} away"
+    named = [output for output in fixture.manifest["outputs"] if output.startswith("train_grad.")]
+    assert len(named) == 5
+    for output in named:
+        which, key = output.removeprefix("train_grad.").split(".", 1)
+        if key[0] == "L":  # lookup tables' layers, counted from 1
+            key = f"main.{int(key[1:].split('.')[0]) - 1}.weight"
+        worst, passes = fixture.check(output, gradients[f"{which}.{key}"].numpy())
+        assert passes, f"{output} is {worst:.2e} away"
+
+
+def test_hinge_sides_are_the_published_ones():
+    fixture = fill.load("tests/parity/stargan_hinge_dlim")
+    critic = _stargan.open_discriminator(fixture.state("D"))
+    scores = [critic(torch.from_numpy(fixture.input(name)))[0] for name in ("x", "fake")]
+    sides = _stargan_state.LOSSES["hinge-gp"][0](*scores)
+    for name, side in zip(("d_hinge_real", "d_hinge_fake"), sides, strict=True):
+        worst, passes = fixture.check(name, side.detach().numpy())
+        assert passes, f"{name} is {worst:.2e} away"
+
+
+def coloured(count, names, seed, size=16):
+    """Pictures of noise that a label makes redder, another greener."""
+    random = np.random.default_rng(seed)
+    labels = random.integers(0, 2, (count, len(names)))
+    faces = random.integers(60, 120, (count, size, size, 3))
+    for column, name in enumerate(names):
+        faces[..., ("red", "green", "blue").index(name)] += 110 * labels[:, column, None, None]
+    part = Part(tuple(names))
+    return Source(faces.astype(np.uint8), np.arange(count), torch.from_numpy(labels).float(), part)
+
+
+def fit(sources, folder, recipe, progress=lambda *a: None):
+    seen = []
+    run = Run(folder, tensorboard=False)
+    return stargan.fit(sources, run, recipe, progress, lambda state, step: seen.append(step)), seen
+
+
+def lines(folder):
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+def test_an_interrupted_training_goes_on_as_if_it_had_not_been(tmp_path):
+    def stop(step, *rest):
+        if step == 11:  # after the checkpoint of step 8, with rates that will fall
+            raise KeyboardInterrupt
+
+    sources = [coloured(40, ["red"], 0), coloured(30, ["green", "blue"], 1)]
+    recipe = replace(TOY, targets="mixed")
+    whole, seen = fit(sources, tmp_path / "whole", recipe)
+    assert seen == [8, 16, 24]
+    with pytest.raises(KeyboardInterrupt):
+        fit(sources, tmp_path / "parts", recipe, stop)
+    parts, seen = fit(sources, tmp_path / "parts", recipe)
+    assert seen == [16, 24]
+    assert lines(tmp_path / "parts") == lines(tmp_path / "whole")
+    for name in ("generator", "averaged", "critic"):
+        found, wanted = (getattr(state, name).state_dict() for state in (parts, whole))
+        for key, value in wanted.items():
+            torch.testing.assert_close(found[key], value, rtol=0, atol=0)
+
+
+def test_a_joint_model_learns_what_each_data_set_labels(tmp_path):
+    sources = [coloured(64, ["red"], 0), coloured(64, ["green"], 1)]
+    recipe = replace(
+        TOY, steps=150, decay_steps=50, n_critic=1, width=8, critic_width=8, cls=3.0, rate=5e-3,
+        critic_rate=5e-3, precision="fp32", every=150, watch_every=150,
+    )  # fmt: skip
+    state, _ = fit(sources, tmp_path, recipe)
+    for part, channel in ((0, 0), (1, 1)):
+        other = sources[1 - part]  # pictures whose labels of this kind nobody knew
+        faces = torch.from_numpy(other.faces[:32].transpose(0, 3, 1, 2) / 127.5 - 1).float()
+        with torch.no_grad():
+            made = [
+                state.averaged.module(faces, state.vocabulary.vector(torch.full((32, 1), v), part))
+                for v in (0.0, 1.0)
+            ]
+        moved = (made[1] - made[0]).mean((0, 2, 3))
+        assert moved[channel] > 0.2, moved
+        assert moved[channel] > 2 * moved[1 - channel].abs(), moved
+
+
+@pytest.mark.parametrize("loss", ["wgan-gp", "hinge-gp", "hinge"])
+@pytest.mark.parametrize("condition", ["maps", "lookup"])
+def test_unknown_labels_change_nothing_that_is_learned_of_known_ones(loss, condition):
+    recipe = replace(TOY, loss=loss, condition=condition, precision="fp32")
+    state = _stargan_state.start(recipe, Vocabulary((Part(("a", "b")),)))
+    faces, mix = torch.rand(4, 3, 16, 16) * 2 - 1, torch.rand(4, 1, 1, 1)
+    labels = torch.tensor([[0.5, 1], [0.5, 0], [0.5, 0], [0.5, 1]])
+    batch = Batch(faces, labels, labels.flip(0), mix)
+    critic, _ = stargan.critic_loss(state, batch, faces.flip(3), recipe)
+    critic.backward()
+    assert state.critic.conv2.weight.grad[0].abs().max() == 0
+    assert state.critic.conv2.weight.grad[1].abs().max() > 0
+    made = state.generator(faces, labels.flip(0))
+    first = stargan.generator_loss(state, batch, made, recipe)[1]["G/cls"]
+    with torch.no_grad():
+        state.critic.conv2.weight[0] += 1  # what is said of the unknown name
+    assert torch.equal(first, stargan.generator_loss(state, batch, made, recipe)[1]["G/cls"])
+
+
+def test_single_targets_change_one_name_and_hair_keeps_one_colour():
+    names = ("Black_Hair", "Blond_Hair", "Male")
+    labels = torch.tensor([[1.0, 0, 0], [0, 1, 1], [0, 0, 1]]).repeat(20, 1)
+    faces = np.zeros((60, 16, 16, 3), np.uint8)
+    source = Source(faces, np.arange(60), labels, Part(names))
+    batch = stargan.draw(source, 0, 1, 3, replace(TOY, batch=60, targets="single"))
+    assert (batch.targets[:, :2].sum(1) <= 1).all()
+    changed = batch.targets != batch.labels
+    assert not (changed[:, 2] & changed[:, :2].any(1)).any()
+    assert changed[:, 2].any()
+    assert (changed[:, :2].any(1)).any()
+    permuted = stargan.draw(source, 0, 1, 3, replace(TOY, batch=60)).targets
+    assert sorted(permuted.tolist()) == sorted(batch.labels.tolist())
+    assert not torch.equal(permuted, batch.labels)
+
+
+def test_rates_fall_as_announced_or_as_published():
+    announced = Recipe()
+    paces = [announced.pace(step) for step in (0, 99_999, 100_000, 150_000, 199_999)]
+    assert paces == pytest.approx([1, 1, 1, 0.5, 1e-5])
+    hardly = Recipe(decay="published")
+    rates = [1e-4]  # the published solver's own bookkeeping
+    for turn in range(200_000):
+        left = (turn + 1) % 1000 == 0 and turn + 1 > 100_000
+        rates.append(rates[-1] - 1e-4 / 100_000 if left else rates[-1])
+    for step in (0, 100_000, 100_999, 101_000, 150_000, 199_999):
+        assert 1e-4 * hardly.pace(step) == pytest.approx(rates[step], rel=1e-9)
+    assert Recipe(decay="none").pace(199_999) == 1
+
+
+def test_folders_are_classes(tmp_path):
+    for name, colour in (("happy", (255, 0, 0)), ("angry", (0, 0, 255))):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (40, 30), colour).save(tmp_path / name / "1.png")
+    source = read_classes(tmp_path, 16)
+    assert source.part == Part(("angry", "happy"), "classes")
+    assert source.labels.tolist() == [[1, 0], [0, 1]]
+    assert source.faces.shape == (2, 16, 16, 3)
+    assert source.faces[1, 0, 0].tolist() == [255, 0, 0]
+    with pytest.raises(BadInput, match="one folder a class"):
+        read_classes(tmp_path / "happy", 16)
+
+
+def test_recipes_that_cannot_be_are_refused():
+    with pytest.raises(UnknownName, match="did you mean wgan-gp"):
+        Recipe(loss="wgan")
+    with pytest.raises(UnknownName, match="did you mean permuted"):
+        Recipe(targets="permute")
+    with pytest.raises(BadInput, match="multiple of 64 px, not 100"):
+        Recipe(size=100)
+    with pytest.raises(BadInput, match="1 or more"):
+        Recipe(n_critic=0)

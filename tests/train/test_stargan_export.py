@@ -1,0 +1,117 @@
+"""From CelebA's layout to a translator's model folder."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mien.errors import BadInput, BadModel, UnknownName
+from mien.generators.stargan import open_translator
+from mien.train import stargan
+from mien.train._stargan_data import celeba_test, read_sources
+from tests.train.test_stargan import TOY
+
+NAMES = ("Black_Hair", "Blond_Hair", "Male")
+RECIPE = replace(TOY, attributes=NAMES, steps=4, decay_steps=2, every=2, watch_every=4, tested=4)
+
+
+@pytest.fixture(scope="module")
+def celeba(tmp_path_factory):
+    """Ten train photos and four test photos of noise."""
+    root = tmp_path_factory.mktemp("celeba")
+    (root / "img_align_celeba").mkdir()
+    random = np.random.default_rng(0)
+    rows, partition, people = [], [], []
+    for number in range(14):
+        name = f"{number + 1:06d}.jpg"
+        pixels = random.integers(0, 256, (218, 178, 3)).astype(np.uint8)
+        Image.fromarray(pixels).save(root / "img_align_celeba" / name)
+        labels = [number % 3 == 0, number % 3 == 1, number % 2 == 0]
+        rows.append(f"{name} " + " ".join("1" if label else "-1" for label in labels))
+        partition.append(f"{name} {0 if number < 10 else 2}")
+        people.append(f"{name} {number}")
+    (root / "list_attr_celeba.txt").write_text("\n".join(["14", " ".join(NAMES), *rows]))
+    (root / "list_eval_partition.txt").write_text("\n".join(partition))
+    (root / "identity_CelebA.txt").write_text("\n".join(people))
+    return root
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "cache"))
+
+
+def run(celeba, folder, recipe, name="model"):
+    return stargan.train(celeba, folder, name, recipe, lambda *a: None)
+
+
+def test_a_training_ends_in_a_translator(tmp_path, celeba):
+    card = run(celeba, tmp_path / "run", RECIPE)
+    assert (card["kind"], card["architecture"], card["steps"]) == ("translator", "stargan", 4)
+    model = open_translator(tmp_path / "run" / "model")
+    assert (model.names, model.size, model.frame) == (NAMES, 16, "celeba")
+    faces = np.random.default_rng(1).uniform(-1, 1, (19, 3, 16, 16)).astype(np.float32)
+    labels = np.eye(3, dtype=np.float32)[np.arange(19) % 3]
+    made = model.translate(faces, labels)
+    assert made.shape == faces.shape
+    assert np.abs(made).max() <= 1
+    np.testing.assert_allclose(model.translate(faces[17:], labels[17:]), made[17:], atol=1e-5)
+    assert model.translate(faces[:0], labels[:0]).shape == (0, 3, 16, 16)
+    with pytest.raises(BadInput, match="faces are 8 px, model reads 16"):
+        model.translate(faces[:, :, :8, :8], labels)
+    with pytest.raises(BadInput, match=r"labels has shape \[19, 2\], expected \[19, 3\]"):
+        model.translate(faces, labels[:, :2])
+
+
+def test_exported_weights_are_the_average(tmp_path, celeba):
+    run(celeba, tmp_path / "run", RECIPE)
+    saved = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
+    model = open_translator(tmp_path / "run" / "model")
+    for key, value in model.network.state_dict().items():
+        average = saved["averaged"][f"module.{key}"]
+        assert torch.equal(value, average.half().float()), key
+    moved = [
+        k
+        for k, v in saved["generator"].items()
+        if not torch.equal(v, saved["averaged"][f"module.{k}"])
+    ]
+    assert moved
+
+
+def test_grids_show_every_photo_under_every_target(tmp_path, celeba):
+    run(celeba, tmp_path / "run", RECIPE)
+    with Image.open(tmp_path / "run" / "samples" / "00000004.png") as grid:
+        assert grid.size == (16 * 4, 16 * 4)  # photo and three targets; four test photos
+        pixels = np.asarray(grid)
+    faces, _ = celeba_test(celeba, RECIPE, 4)
+    np.testing.assert_allclose(pixels[:, :16], np.concatenate(faces), atol=1)
+
+
+def test_shares_of_celeba_know_different_names(tmp_path, celeba):
+    recipe = replace(RECIPE, joint=("Black_Hair+Blond_Hair", "Male"))
+    first, second = read_sources(celeba, recipe)
+    assert sorted([*first.rows, *second.rows]) == list(range(10))
+    assert (first.part.names, second.part.names) == (("Black_Hair", "Blond_Hair"), ("Male",))
+    assert second.labels[:, 0].tolist() == [float(row % 2 == 0) for row in second.rows]
+    card = run(celeba, tmp_path / "run", recipe)
+    assert card["options"]["labels"] == 5  # three names and the mask of two
+    model = open_translator(tmp_path / "run" / "model")
+    faces = np.zeros((2, 3, 16, 16), np.float32)
+    assert model.translate(faces, np.ones((2, 1), np.float32), part=1).shape == faces.shape
+    with Image.open(tmp_path / "run" / "samples" / "00000004.png") as grid:
+        assert grid.size == (16 * 4, 16 * 4)
+
+
+def test_what_does_not_fit_is_refused(tmp_path, celeba):
+    with pytest.raises(UnknownName, match="did you mean Blond_Hair"):
+        run(celeba, tmp_path / "a", replace(RECIPE, attributes=("Blonde_Hair",)))
+    with pytest.raises(BadInput, match="has no checkpoint yet"):
+        stargan.export(celeba, tmp_path / "none", "model", RECIPE)
+    run(celeba, tmp_path / "run", RECIPE)
+    with pytest.raises(BadInput, match="trained at other sizes"):
+        stargan.export(celeba, tmp_path / "run", "model", replace(RECIPE, width=8))
+    (tmp_path / "run" / "model" / "model.safetensors").write_bytes(b"")
+    with pytest.raises(BadModel, match="not the file its card describes"):
+        open_translator(tmp_path / "run" / "model")
