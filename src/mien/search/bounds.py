@@ -102,7 +102,7 @@ class Bounds:
     @property
     def bytes_each(self) -> float:
         """Bytes a face resident in memory."""
-        return (self.codes.bytes + self.norms.nbytes) / max(1, len(self.codes))
+        return float(self.codes.bytes + self.norms.nbytes) / max(1, len(self.codes))
 
     def first(self, placed: Sequence[Placed]) -> np.ndarray:
         """float32 [Q, N]: the bound by the leading stage without its tail; one matrix product."""
@@ -116,7 +116,7 @@ class Bounds:
             keep = np.float32(1 - 8 * (count + 8) * EPS)  # off by 8 n eps of both lengths at most
             # 2 a b <= eps a^2 + b^2 / eps, for coordinates off by b in float64
             off = [self._far(query) ** 2 / EPS + count * TINY for query in placed]
-            below = single @ self.codes.lead
+            below: np.ndarray = single @ self.codes.lead
             below *= -2
             below += keep * self.norms
             below += (keep * squares - np.array(off, np.float32))[:, None]
@@ -144,7 +144,7 @@ class Bounds:
         with np.errstate(over="ignore", invalid="ignore"):
             gap = decode(self.plan, self.codes.blocks[stage - 1][rows], part)
             gap -= own
-            apart = np.sqrt(np.einsum("nb,nb->n", gap, gap))
+            apart: np.ndarray = np.sqrt(np.einsum("nb,nb->n", gap, gap))
             apart *= 1 - 8 * (len(own) + 8) * EPS
             apart -= self.codes.misses[stage - 1, rows]
             apart -= np.float32(8 * EPS * np.linalg.norm(own) + self._far(query) + TINY)
@@ -175,7 +175,7 @@ class Bounds:
     def _blur(self, query: Placed) -> np.ndarray:
         """How far a stored score can be off the true one, and a gap in float32 with it, [M]."""
         size = self.reach.astype(np.float64) + np.abs(query.target)
-        return 2 * EPS * size + self._far(query) + TINY
+        return np.asarray(2 * EPS * size + self._far(query) + TINY)
 
     def _far(self, query: Placed) -> float:
         """How far float64 can put a coordinate off, and all of them together."""

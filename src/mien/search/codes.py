@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -120,7 +121,8 @@ def fit_plan(values: np.ndarray, vectors: np.ndarray, options: CodeOptions) -> P
     if options.kind not in KINDS:
         raise UnknownName("kind of codes", options.kind, KINDS)
     check_finite(values, "gallery")
-    lead, count = _room(*vectors.shape, options)
+    size, names = vectors.shape
+    lead, count = _room(size, names, options)
     basis = vectors.astype(np.float64)
     scores = values @ basis
     rest = values - scores @ basis.T
@@ -177,8 +179,8 @@ def _encode(plan: Plan, values: np.ndarray) -> Codes:
 
 def _rounded(plan: Plan, along: np.ndarray, stage: slice) -> np.ndarray:
     if plan.kind == "float16":
-        return np.clip(along, -6e4, 6e4).astype(np.float16)
-    return np.clip(np.rint(along / plan.scales[stage]), -127, 127).astype(np.int8)
+        return np.asarray(np.clip(along, -6e4, 6e4), np.float16)
+    return np.asarray(np.clip(np.rint(along / plan.scales[stage]), -127, 127), np.int8)
 
 
 def _up(values: np.ndarray) -> np.ndarray:
@@ -224,6 +226,6 @@ def plan_arrays(plan: Plan) -> dict[str, np.ndarray]:
 
 def plan_from(arrays: dict[str, np.ndarray]) -> Plan:
     """The plan of `plan_arrays`; KeyError when one is missing."""
-    plain = {name: arrays[name].item() for name in ("lead", "block", "kind", "defect")}
-    rest = ("vectors", "middle", "mean", "components", "scales")
-    return Plan(**{name: arrays[name] for name in rest}, **plain)
+    plain = ("lead", "block", "kind", "defect")
+    values: dict[str, Any] = {field.name: arrays[field.name] for field in fields(Plan)}
+    return Plan(**values | {name: arrays[name].item() for name in plain})

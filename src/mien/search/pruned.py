@@ -140,7 +140,7 @@ class _Search:
             rest = bounds.codes.rest[rows] + own @ own - 2 * dots
             far = bounds.longest + query.length
             slack = 16 * own.size * (EPS64 * far**2 + TINY)
-            slack += 4 * EPS * far * np.linalg.norm(query.leak)  # the scores are float32
+            slack += 4 * EPS * far * float(np.linalg.norm(query.leak))  # the scores are float32
             least, most = np.maximum(least + rest - slack, 0), most + rest + slack
         safe = np.isfinite(least) & np.isfinite(most)
         return np.where(safe, least, 0.0), np.where(safe, most, np.inf)
