@@ -107,6 +107,20 @@ def test_info_describes_the_embedded_gallery(mien: Mien, toys: Path) -> None:
     assert "vae-128@" in result.stdout
 
 
+def test_compressing_changes_no_answer(mien: Mien) -> None:
+    _photos(Path("photos"), 20)
+    mien("gallery", "build", "gallery", "photos", "--aligned")
+    find = ("find", "photos/003.png", "--aligned", "--gallery", "gallery", "--json")
+    before = mien(*find).stdout
+    result = mien("gallery", "compress", "gallery", "--bytes", "600")
+    assert result.exit_code == 0, result.output
+    assert "codes of 20 faces along vae-128-basis" in result.stdout
+    assert list(Path("gallery").glob("codes-*"))
+    assert "003.png" in before
+    assert mien(*find).stdout == before
+    assert "no room" in mien("gallery", "compress", "gallery", "--bytes", "50").stderr
+
+
 def test_refuses(refused: Callable[..., str], mien: Mien, other_space: Path) -> None:
     Path("empty").mkdir()
     _photos(Path("photos"), 2)

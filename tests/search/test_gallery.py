@@ -335,7 +335,7 @@ class AgainstADictionary(RuleBasedStateMachine):
 
 
 def test_any_sequence_of_writes_keeps_what_a_dictionary_keeps(tmp_path, monkeypatch):
-    monkeypatch.setattr("mien.search.gallery.ROWS", 3)  # several shards among eight faces
+    monkeypatch.setattr("mien.search._shard.ROWS", 3)  # several shards among eight faces
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
     monkeypatch.setattr(AgainstADictionary, "folder", tmp_path, raising=False)
     run_state_machine_as_test(

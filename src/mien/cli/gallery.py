@@ -142,6 +142,30 @@ def remove(
     typer.echo(f"{gallery}: removed {len(set(ids))}, {len(opened)} faces left")
 
 
+@app.command("compress")
+def compress(
+    gallery: Folder,
+    basis: Annotated[str, typer.Option("--basis", metavar="MODEL")] = options.BASIS,
+    size: Annotated[int, typer.Option("--bytes", help="Of memory a face may take.")] = 1000,
+    kind: Annotated[str, typer.Option("--kind", help="int8, or float16 codes.")] = "int8",
+) -> None:
+    """Make codes of GALLERY's faces, so that mien find with BASIS reads few latents in full.
+
+    For large galleries; answers stay the same. Run again after adding many faces.
+    """
+    from mien.directions import open_directions
+    from mien.search.codes import CodeOptions
+    from mien.search.gallery import Gallery
+    from mien.search.query import check_basis
+
+    directions = open_directions(basis)
+    check_basis(directions)
+    opened = Gallery.open(gallery)
+    with output.progress_bar("compressing") as progress:
+        opened.compress(directions.vectors, CodeOptions(kind=kind, size=size), progress)
+    typer.echo(f"{gallery}: codes of {len(opened)} faces along {basis}")
+
+
 @app.command("info")
 def info(gallery: Folder, json: Json = False) -> None:
     """Print how many faces GALLERY holds, in which space, and what is known of them."""

@@ -11,7 +11,10 @@ from mien.search._manifest import Manifest, read_manifest
 from mien.search._shard import Shard
 
 LOCK = ".lock"
-OURS = re.compile(r"shard-\d{6,}\.npz|\.(shard-\d{6,}\.npz|manifest\.json)\..+")
+CODES = re.compile(r"codes-[0-9a-f]{12}(-(?P<shard>shard-\d{6,}))?\.npz")
+OURS = re.compile(
+    rf"shard-\d{{6,}}\.npz|\.(shard-\d{{6,}}\.npz|manifest\.json|{CODES.pattern})\..+"
+)
 
 
 def held(folder: Path) -> list[str]:
@@ -47,9 +50,17 @@ def read_shards(folder: Path) -> tuple[Manifest, tuple[Shard, ...]]:
 
 
 def sweep(folder: Path, keep: Collection[str]) -> None:
-    """Delete our own files that the manifest does not list; BadInput when that fails."""
+    """Delete our own files that the manifest does not list; BadInput when that fails.
+
+    Codes go with their shard, plans of codes with the last one.
+    """
     for path in folder.iterdir():
-        if OURS.fullmatch(path.name) and path.name not in keep:
+        codes = CODES.fullmatch(path.name)
+        if codes:
+            stays = f"{codes['shard']}.npz" in keep if codes["shard"] else bool(keep)
+        else:
+            stays = path.name in keep or not OURS.fullmatch(path.name)
+        if not stays:
             try:
                 path.unlink(missing_ok=True)
             except OSError as error:

@@ -12,12 +12,16 @@ from mien.errors import BadGallery
 from mien.files import write_json
 
 MANIFEST, FORMAT = "manifest.json", 1
+DTYPES = ("float32", "float16")
 SHARD = re.compile(r"shard-\d{6,}\.npz")
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """mark, space, shape: of the latents; next: number of the next shard; shards: file names."""
+    """mark, space, shape: of the latents; next: number of the next shard; shards: file names.
+
+    dtype: what latents are stored as, float32 or float16.
+    """
 
     mark: str
     space: str
@@ -25,6 +29,7 @@ class Manifest:
     next: int = 1
     shards: tuple[str, ...] = ()
     format: int = FORMAT
+    dtype: str = "float32"
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
@@ -50,10 +55,13 @@ def _parse(value: Any) -> Manifest:
         raise ValueError(f"its format is {value['format']}, this version of mien reads {FORMAT}")
     if not all(SHARD.fullmatch(name) for name in value["shards"]):
         raise ValueError("it lists files that are no shards")
+    if value.get("dtype", "float32") not in DTYPES:
+        raise ValueError(f"its latents are {value['dtype']}")
     return Manifest(
         mark=str(value["mark"]),
         space=str(value["space"]),
         shape=tuple(int(size) for size in value["shape"]),
         next=int(value["next"]),
         shards=tuple(value["shards"]),
+        dtype=str(value.get("dtype", "float32")),
     )

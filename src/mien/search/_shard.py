@@ -91,15 +91,22 @@ def widen(attributes: Attributes, names: Sequence[str]) -> np.ndarray:
     return table
 
 
-def write_shard(path: Path, entries: Entries) -> int:
-    """Write `entries` to `path` atomically; returns the bytes written."""
+def write_shard(path: Path, entries: Entries, dtype: str = "float32") -> int:
+    """Write `entries` to `path` atomically, latents as `dtype`; returns the bytes written.
+
+    BadInput when a latent is too large for float16.
+    """
+    with np.errstate(over="ignore"):
+        latents = entries.latent.values.astype(dtype)
+    if not np.isfinite(latents).all():
+        raise BadInput(f"a latent is too large for {dtype}; store this gallery as float32")
     rows = {"ids": entries.ids, "paths": entries.paths, "names": entries.attributes.names}
     offsets = np.cumsum([0, *(len(picture) for picture in entries.thumbnails)])
     buffer = io.BytesIO()
     np.savez(
         buffer,
         rows=np.frombuffer(json.dumps(rows).encode(), np.uint8),
-        latents=entries.latent.values,
+        latents=latents,
         attributes=entries.attributes.table,
         offsets=offsets.astype(np.int64),
         thumbnails=np.frombuffer(b"".join(entries.thumbnails), np.uint8),
@@ -137,7 +144,18 @@ class Shard:
 
     def values(self) -> np.ndarray:
         """float32 [N, D] or [N, L, D]."""
-        return self._read("latents")[0]
+        values: np.ndarray = self._read("latents")[0].astype(np.float32, copy=False)
+        return values
+
+    @cached_property
+    def mapped(self) -> np.ndarray:
+        """Latents [N, L*D] as they lie on the disk, float32 or float16; read when touched."""
+        try:
+            return _map_member(self.path, "latents.npy").reshape(len(self), -1)
+        except FileNotFoundError as error:
+            raise self._replaced() from error
+        except DAMAGED as error:
+            raise self._damaged(error) from error
 
     def thumbnails(self, names: Sequence[str]) -> list[bytes]:
         """The JPEG bytes of some of its faces; nothing is read when none is asked for."""
@@ -158,13 +176,73 @@ class Shard:
             with np.load(self.path, allow_pickle=False) as file:
                 return [file[name] for name in names]
         except FileNotFoundError as error:
-            raise BadGallery(
-                f"{self.path} was replaced by another process; open the gallery again"
-            ) from error
+            raise self._replaced() from error
         except DAMAGED as error:
             raise self._damaged(error) from error
+
+    def _replaced(self) -> BadGallery:
+        return BadGallery(f"{self.path} was replaced by another process; open the gallery again")
 
     def _damaged(self, error: Exception) -> BadGallery:
         return BadGallery(
             f"{self.path} is damaged ({error}); build the gallery again in another folder"
         )
+
+
+def arrange(
+    shards: Sequence[Shard], drop: Collection[str], new: Entries | None, model: tuple[str, str]
+) -> list[Shard | Entries]:
+    """The shards to keep as they are, and what to write in place of the others.
+
+    drop: ids to leave out; new: faces to add; model: (space, mark) of the latents.
+    """
+    drop = set(drop)
+    parts: list[Shard | Entries] = []
+    for shard in shards:
+        if drop.isdisjoint(shard.places):
+            parts.append(shard)
+        elif not drop.issuperset(shard.ids):
+            parts.append(shard.entries(*model).without(drop))
+    if new is None or not len(new):
+        return parts
+    if parts and len(parts[-1]) + len(new) <= ROWS:  # else every small add is a file
+        last = parts.pop()
+        new = join(last.entries(*model) if isinstance(last, Shard) else last, new)
+    chunks = [range(start, len(new))[:ROWS] for start in range(0, len(new), ROWS)]
+    return [*parts, *(new.rows(chunk) for chunk in chunks)]
+
+
+def read_rows(shards: Sequence[Shard], rows: np.ndarray) -> np.ndarray:
+    """Latents [n, L*D] of some faces, numbered through all shards; reads only these.
+
+    float32, or float16 where all are stored so.
+    """
+    starts = np.cumsum([0, *(len(shard) for shard in shards)])
+    homes = np.searchsorted(starts, rows, "right") - 1
+    found: np.ndarray | None = None
+    for home in np.unique(homes):
+        here = np.flatnonzero(homes == home)
+        part = shards[home].mapped[rows[here] - starts[home]]
+        if found is None:
+            found = np.empty((len(rows), part.shape[1]), part.dtype)
+        found[here] = part
+    return np.empty((0, 0), np.float32) if found is None else found
+
+
+def _map_member(path: Path, name: str) -> np.ndarray:
+    """An array of an uncompressed .npz, memory-mapped where it lies in the file."""
+    with zipfile.ZipFile(path) as archive, path.open("rb") as file:
+        member = archive.getinfo(name)
+        if member.compress_type != zipfile.ZIP_STORED:
+            return np.asarray(np.load(path, allow_pickle=False)[name.removesuffix(".npy")])
+        file.seek(member.header_offset + 26)  # the local header's lengths of name and extra
+        named, extra = (int.from_bytes(file.read(2), "little") for _ in range(2))
+        file.seek(named + extra, io.SEEK_CUR)
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0
+        if version != (1, 0):
+            read = np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(file)
+        if 0 in shape:
+            return np.empty(shape, dtype)
+        return np.memmap(path, dtype, "r", file.tell(), shape)

@@ -20,6 +20,7 @@ from mien.checks import check_finite
 from mien.search.query import legacy_moves
 
 BLOCK = 1 << 17  # numbers of one float64 block of latents: 1 MB stays in the cache
+PIECE = 1 << 10  # rows of a basis that every latent meets before the next
 TABLE = 1 << 23  # numbers of one float64 block of distances of many queries: 64 MB
 
 
@@ -79,15 +80,16 @@ def explain(
     """
     for name, array in (("latent", values), ("query", query), ("move", move), ("prefer", weights)):
         check_finite(array, name)
-    basis = vectors.astype(np.float64)
-    attributes = np.empty((len(values), basis.shape[1]))
+    attributes = np.empty((len(values), vectors.shape[1]))
     rest = np.empty(len(values))
+    basis = _pieces(vectors)
     for rows in _blocks(*values.shape):
         delta = query.astype(np.float64) - values[rows].astype(np.float64)
-        along = _each_row(delta, basis)
-        residual = delta - _each_row(along, basis.T)
+        along = np.sum([piece @ delta[:, part, None] for part, piece in basis], axis=0)[..., 0]
         attributes[rows] = weights * (along + move) ** 2
-        rest[rows] = np.einsum("nd,nd->n", residual, residual)
+        rest[rows] = np.sum(
+            [_squares(delta[:, part] - _each_row(along, piece)) for part, piece in basis], axis=0
+        )
     return Explained(attributes, rest)
 
 
@@ -160,6 +162,18 @@ def _lift_queries(
     constant = (weights * target**2).sum(axis=1) + rest
     ones = np.ones((len(queries), 1))
     return np.hstack([weights, -2 * weights * target, constant[:, None], ones, -2 * residual])
+
+
+def _pieces(vectors: np.ndarray) -> list[tuple[slice, np.ndarray]]:
+    """Parts of F', float64 [M, 1024], that stay in the cache while every latent meets them."""
+    size = len(vectors)
+    parts = [slice(start, start + PIECE) for start in range(0, size, PIECE)]
+    return [(part, vectors[part].T.astype(np.float64, order="C")) for part in parts]
+
+
+def _squares(rows: np.ndarray) -> np.ndarray:
+    total: np.ndarray = np.einsum("nd,nd->n", rows, rows)
+    return total
 
 
 def _each_row(rows: np.ndarray, matrix: np.ndarray) -> np.ndarray:

@@ -1,32 +1,48 @@
-"""The exact top k: a scan that bounds its own rounding, then the candidates in full.
+"""The exact top k: bounds first, then the candidates in full.
 
-The scan reads the latents once in float32 and knows how far it can be off; only
-faces that could be among the nearest k are compared in float64. The answer is
-that of comparing all of them.
+Where the gallery has codes (`Gallery.compress`), bounds come from them and few
+latents are read. Else a scan reads all latents once in float32 and knows how
+far it can be off. Only faces that could be among the nearest k are compared in
+float64; the answer is that of comparing all of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from mien.errors import BadInput
+from mien.errors import BadInput, UnknownName
+from mien.search.bounds import Asked
 from mien.search.distance import Explained, explain
 from mien.search.gallery import Gallery
+from mien.search.pruned import Proof, prove
 from mien.search.query import check_query, moves, wanted, weights
 from mien.types import Directions, Hit, Query
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """A query along a basis: latent [D], vectors [D, M], move and weights [M]."""
+class Answer:
+    """hits: nearest first. reads: latents read in full; faces: that were chosen from."""
 
-    latent: np.ndarray
-    vectors: np.ndarray
-    move: np.ndarray
-    weights: np.ndarray
+    hits: list[Hit]
+    reads: int
+    faces: int
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which faces may be hits.
+
+    exclude: ids to leave out, such as the query's own; ids: only these, when
+    given. known: attribute -> present (True) or absent (False); faces of which
+    it is unknown are left out.
+    """
+
+    exclude: Collection[str] = ()
+    ids: Collection[str] | None = None
+    known: Mapping[str, bool] = field(default_factory=dict)
 
 
 def search(
@@ -38,36 +54,75 @@ def search(
     Raises what `check_query` raises, SpaceMismatch for a gallery of another
     space, and BadInput when k is more than the faces there are.
     """
-    check_query(query, directions)
-    gallery.check_latent(query.latent)
-    rows = _eligible(gallery, exclude)
-    if query.k > len(rows):
+    return search_many(gallery, [query], directions, Filter(exclude))[0].hits
+
+
+def search_many(
+    gallery: Gallery, queries: Sequence[Query], directions: Directions, among: Filter | None = None
+) -> list[Answer]:
+    """`search` for many queries: their bounds are one matrix product.
+
+    among: the faces to choose from, all by default. Raises what `search`
+    raises, and UnknownName for an id or an attribute the gallery does not have.
+    """
+    if not queries:
+        return []
+    for query in queries:
+        check_query(query, directions)
+        gallery.check_latent(query.latent)
+    rows = _eligible(gallery, among or Filter())
+    count = len(gallery) if rows is None else len(rows)
+    most = max(query.k for query in queries)
+    if most > count:
         raise BadInput(
-            f"k={query.k} is more than the {len(rows)} faces of {gallery.folder}; ask for fewer"
+            f"k={most} is more than the {count} faces of {gallery.folder}; ask for fewer"
         )
-    asked = _asked(query, directions)
-    near = _candidates(gallery, asked, rows, query.k)
-    shares = explain(
-        gallery.latent.flat[near], asked.latent, asked.vectors, asked.move, asked.weights
-    )
-    return _hits(gallery, near, shares, directions.names, query.k)
+    asked = [_asked(query, directions) for query in queries]
+    proofs = _proofs(gallery, asked, rows, [query.k for query in queries])
+    return [
+        Answer(_hits(gallery, proof.near, one, directions.names, query.k), proof.reads, count)
+        for query, one, proof in zip(queries, asked, proofs, strict=True)
+    ]
 
 
-def _asked(query: Query, directions: Directions) -> _Asked:
+def _proofs(
+    gallery: Gallery, asked: Sequence[Asked], rows: np.ndarray | None, k: Sequence[int]
+) -> list[Proof]:
+    bounds = gallery.bounds(asked[0].vectors)
+    if bounds is not None:
+        return prove(bounds, gallery.rows, asked, rows, k)
+    every = np.arange(len(gallery)) if rows is None else rows
+    return [
+        Proof(_candidates(gallery, one, every, count), len(gallery))
+        for one, count in zip(asked, k, strict=True)
+    ]
+
+
+def _asked(query: Query, directions: Directions) -> Asked:
     latent = query.latent.flat[0]
     scores = latent.astype(np.float64) @ directions.vectors.astype(np.float64)
     move = moves(scores, wanted(query, directions), directions, query.semantics)
-    return _Asked(latent, directions.vectors, move, weights(query, directions))
+    return Asked(latent, directions.vectors, move, weights(query, directions))
 
 
-def _eligible(gallery: Gallery, exclude: Collection[str]) -> np.ndarray:
-    if not exclude:
-        return np.arange(len(gallery))
-    left_out = set(exclude)
-    return np.flatnonzero([name not in left_out for name in gallery.ids])
+def _eligible(gallery: Gallery, among: Filter) -> np.ndarray | None:
+    """Rows of the faces that may be hits; None = all."""
+    if not (among.exclude or among.ids is not None or among.known):
+        return None
+    kept = np.full(len(gallery), among.ids is None)
+    for name in among.ids or ():
+        if name not in gallery:
+            raise UnknownName("face", name, gallery.ids)
+        kept[gallery.places[name]] = True
+    for name, present in among.known.items():
+        kept &= gallery.attributes.column(name) == (1 if present else -1)
+    for name in among.exclude:
+        if name in gallery:
+            kept[gallery.places[name]] = False
+    return np.flatnonzero(kept)
 
 
-def _candidates(gallery: Gallery, asked: _Asked, rows: np.ndarray, k: int) -> np.ndarray:
+def _candidates(gallery: Gallery, asked: Asked, rows: np.ndarray, k: int) -> np.ndarray:
     """Rows that may be among the k nearest: lower bound <= k-th smallest upper bound."""
     distance, slack = _scan(gallery, asked)
     upper = (distance + slack)[rows]
@@ -76,7 +131,7 @@ def _candidates(gallery: Gallery, asked: _Asked, rows: np.ndarray, k: int) -> np
     return near
 
 
-def _scan(gallery: Gallery, asked: _Asked) -> tuple[np.ndarray, np.ndarray]:
+def _scan(gallery: Gallery, asked: Asked) -> tuple[np.ndarray, np.ndarray]:
     """(distance [N], slack [N]): the true distance is within distance +- slack.
 
     With r the part outside the basis, |r_q - r|^2 = |r_q|^2 + |r|^2 - 2 r_q'r and
@@ -96,7 +151,7 @@ def _scan(gallery: Gallery, asked: _Asked) -> tuple[np.ndarray, np.ndarray]:
     return np.where(safe, distance, 0.0), np.where(safe, slack, np.inf)
 
 
-def _slack(asked: _Asked, length: np.ndarray, gap: np.ndarray) -> np.ndarray:
+def _slack(asked: Asked, length: np.ndarray, gap: np.ndarray) -> np.ndarray:
     """How far rounding can put a scanned distance off, [N]; length: |w| [N], gap: [N, M].
 
     A dot product is off by at most n u |x| |y| (Higham, "Accuracy and Stability
@@ -113,8 +168,11 @@ def _slack(asked: _Asked, length: np.ndarray, gap: np.ndarray) -> np.ndarray:
 
 
 def _hits(
-    gallery: Gallery, rows: np.ndarray, shares: Explained, names: tuple[str, ...], k: int
+    gallery: Gallery, rows: np.ndarray, asked: Asked, names: tuple[str, ...], k: int
 ) -> list[Hit]:
+    shares: Explained = explain(
+        gallery.rows(rows), asked.latent, asked.vectors, asked.move, asked.weights
+    )
     ids = [gallery.ids[row] for row in rows]
     distance = shares.distance
     order = sorted(range(len(ids)), key=lambda place: (distance[place], ids[place]))[:k]

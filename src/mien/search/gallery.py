@@ -3,6 +3,7 @@
     gallery/
       manifest.json       mark, space, shape, and the shards that count
       shard-000001.npz    up to 500 faces, written once, atomically
+      codes-*.npz         what `compress` made of them, for searches that read little
       .lock               held by the one process that writes
 
 A commit writes whole new shards, then replaces the manifest in one rename, and
@@ -24,14 +25,17 @@ from pathlib import Path
 import numpy as np
 
 from mien.errors import BadInput, MienError, SpaceMismatch, UnknownName
+from mien.search._code_files import Progress, open_bounds, write_codes
 from mien.search._folder import LOCK, held, read_shards, sweep
 from mien.search._lock import locked
 from mien.search._manifest import MANIFEST, Manifest, read_manifest, write_manifest
-from mien.search._shard import ROWS, Entries, Shard, join, union, widen, write_shard
+from mien.search._shard import Entries, Shard, arrange, read_rows, union, widen, write_shard
+from mien.search.bounds import Bounds
+from mien.search.codes import CodeOptions
 from mien.search.distance import decompose
 from mien.types import Attributes, Latent
 
-READ = ("ids", "paths", "latent", "attributes", "_known")  # cached, and stale after a write
+READ = ("ids", "paths", "latent", "attributes", "places")  # cached, and stale after a write
 
 __all__ = ["Entries", "Gallery", "GalleryInfo"]
 
@@ -60,16 +64,21 @@ class Gallery:
         self._shards = shards
         self._writing = False
         self._projections: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
+        self._bounds: tuple[np.ndarray, Bounds | None] | None = None
 
     @classmethod
-    def create(cls, folder: Path, mark: str, space: str, shape: Sequence[int]) -> Gallery:
+    def create(
+        cls, folder: Path, mark: str, space: str, shape: Sequence[int], half: bool = False
+    ) -> Gallery:
         """A new, empty gallery for latents of one space.
 
         mark: Latent.model; space: Latent.space; shape: of one latent, (D,) or
-        (L, D). Raises BadInput when the folder already holds something.
+        (L, D); half: round latents to float16, for half the disk. Raises
+        BadInput when the folder already holds something.
         """
         folder = Path(folder)
-        manifest = Manifest(mark, space, tuple(int(size) for size in shape))
+        dtype = "float16" if half else "float32"
+        manifest = Manifest(mark, space, tuple(int(size) for size in shape), dtype=dtype)
         others = held(folder)
         if others and MANIFEST not in others:
             raise BadInput(f"{folder} already holds {others[0]}; give an empty or new folder")
@@ -90,7 +99,7 @@ class Gallery:
         return sum(len(shard) for shard in self._shards)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._known
+        return name in self.places
 
     @property
     def mark(self) -> str:
@@ -135,8 +144,13 @@ class Gallery:
         return Attributes(names, np.concatenate([empty, *tables]))
 
     @cached_property
-    def _known(self) -> set[str]:
-        return set(self.ids)
+    def places(self) -> dict[str, int]:
+        """id -> row."""
+        return {name: row for row, name in enumerate(self.ids)}
+
+    def rows(self, rows: np.ndarray) -> np.ndarray:
+        """Flat latents [n, L*D] of some rows, float32 or float16; only these are read."""
+        return read_rows(self._shards, rows)
 
     def thumbnail(self, name: str) -> bytes:
         """The stored JPEG of face `name`; UnknownName when it is not here."""
@@ -153,6 +167,30 @@ class Gallery:
                 raise UnknownName("face", name, self.ids)
         return [found[name] for name in names]
 
+    def compress(
+        self,
+        vectors: np.ndarray,
+        options: CodeOptions | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """Make the codes by which `search` along a basis [D, M] reads few latents.
+
+        Faces added later are encoded when the gallery is opened, until this runs
+        again. progress(step, steps, text) is called a shard. Raises what `fit_plan`
+        raises, BadInput for an empty gallery, BadGallery while another process writes.
+        """
+        with self.writing():
+            if not self._shards:
+                raise BadInput(f"{self.folder} has no faces to compress; add some first")
+            write_codes(self.folder, self._shards, vectors, options or CodeOptions(), progress)
+            self._bounds = None
+
+    def bounds(self, vectors: np.ndarray) -> Bounds | None:
+        """Bounds by the codes along a basis, kept for the last one; None without codes."""
+        if self._bounds is None or not np.array_equal(self._bounds[0], vectors):
+            self._bounds = vectors, open_bounds(self.folder, self._shards, vectors)
+        return self._bounds[1]
+
     def projections(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """`distance.decompose` of all latents; kept for the basis last asked for."""
         key = hashlib.blake2b(np.ascontiguousarray(vectors).tobytes()).digest()
@@ -162,7 +200,8 @@ class Gallery:
 
     def info(self) -> GalleryInfo:
         """Count, marks, size on disk, and how much is known of each attribute."""
-        files = [self.folder / MANIFEST, *(shard.path for shard in self._shards)]
+        codes = self.folder.glob("codes-*.npz")
+        files = [self.folder / MANIFEST, *(shard.path for shard in self._shards), *codes]
         size = sum(file.stat().st_size for file in files)
         table = (self.attributes.table != 0).sum(axis=0).tolist()
         known = dict(zip(self.attributes.names, table, strict=True))
@@ -223,7 +262,7 @@ class Gallery:
 
     def _commit(self, drop: set[str], new: Entries | None) -> None:
         try:
-            shards, number = self._write(self._plan(drop, new))
+            shards, number = self._write(arrange(self._shards, drop, new, (self.space, self.mark)))
             names = tuple(shard.path.name for shard in shards)
             manifest = replace(self._manifest, next=number, shards=names)
             write_manifest(self.folder, manifest)
@@ -240,35 +279,17 @@ class Gallery:
         for part in parts:
             if isinstance(part, Entries):
                 path = self.folder / f"shard-{number:06d}.npz"
-                write_shard(path, part)
+                write_shard(path, part, self._manifest.dtype)
                 part, number = Shard(path), number + 1
             shards.append(part)
         return tuple(shards), number
-
-    def _plan(self, drop: set[str], new: Entries | None) -> list[Shard | Entries]:
-        """The shards to keep as they are, and what to write in place of the others."""
-        parts: list[Shard | Entries] = []
-        for shard in self._shards:
-            if drop.isdisjoint(shard.places):
-                parts.append(shard)
-            elif drop.issuperset(shard.ids):
-                continue
-            else:
-                parts.append(shard.entries(self.space, self.mark).without(drop))
-        if new is None or not len(new):
-            return parts
-        if parts and len(parts[-1]) + len(new) <= ROWS:  # else every small add is a file
-            last = parts.pop()
-            old = last.entries(self.space, self.mark) if isinstance(last, Shard) else last
-            new = join(old, new)
-        chunks = [range(start, len(new))[:ROWS] for start in range(0, len(new), ROWS)]
-        return [*parts, *(new.rows(chunk) for chunk in chunks)]
 
     def _refresh(self) -> None:
         if read_manifest(self.folder) != self._manifest:
             self._take(*read_shards(self.folder))
 
     def _take(self, manifest: Manifest, shards: tuple[Shard, ...]) -> None:
-        self._manifest, self._shards, self._projections = manifest, shards, {}
+        self._manifest, self._shards = manifest, shards
+        self._projections, self._bounds = {}, None
         for name in READ:
             self.__dict__.pop(name, None)

@@ -1,0 +1,160 @@
+"""The faces that may be among the k nearest, proven with few latents read.
+
+Lower bounds of all faces come from one scan of the leading codes. The faces
+that look best are compared in full; faces whose bound is above the k-th
+distance are out, the others' bounds are sharpened stage by stage, and what is
+still in question is read in the order of its bound until none is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mien.checks import check_finite
+from mien.search.bounds import EPS, EPS64, TINY, Asked, Bounds, Placed, place
+
+Read = Callable[[np.ndarray], np.ndarray]  # rows [n] -> latents [n, D], float32 or float16
+AT_ONCE = 16  # latents of one read: few are wasted, and a block stays in the cache
+QUERIES = 16  # of one matrix product over the leading codes
+FIRST = 256  # faces among which the nearest are looked for first
+FEW = 96  # faces that are read rather than sharpened
+
+
+@dataclass(frozen=True)
+class Proof:
+    """near: rows that may be among the k nearest, the k nearest with them.
+
+    reads: latents read in full to know that.
+    """
+
+    near: np.ndarray
+    reads: int
+
+
+def prove(
+    bounds: Bounds, read: Read, asked: Sequence[Asked], rows: np.ndarray | None, k: Sequence[int]
+) -> list[Proof]:
+    """Candidates for each query.
+
+    asked: queries along the plan's basis; rows: the faces to choose from, None =
+    all; k: for each query, at most the faces there are. Raises what `read` raises, and
+    BadInput for a latent with NaN.
+    """
+    proofs = []
+    for start in range(0, len(asked), QUERIES):
+        placed = place(bounds.plan, asked[start : start + QUERIES])
+        lower = bounds.first(placed)
+        for query, own, count in zip(placed, lower, k[start : start + QUERIES], strict=True):
+            kept = own if rows is None else own[rows]
+            every = np.arange(len(own)) if rows is None else rows
+            proofs.append(_Search(bounds, read, query, count).run(every, kept))
+    return proofs
+
+
+class _Search:
+    """One query: the k-th distance known so far, and what has been read."""
+
+    def __init__(self, bounds: Bounds, read: Read, query: Placed, k: int) -> None:
+        self.bounds, self.read, self.query, self.k = bounds, read, query, k
+        self.rows = np.empty(0, np.int64)
+        self.least, self.most = np.empty(0), np.empty(0)
+
+    @property
+    def reach(self) -> np.float64:
+        """No face further than this is among the k nearest.
+
+        A NumPy number, because float32 <= a plain float would round it to float32.
+        """
+        if len(self.most) < self.k:
+            return np.float64(np.inf)
+        return np.float64(np.partition(self.most, self.k - 1)[self.k - 1])
+
+    def run(self, rows: np.ndarray, first: np.ndarray) -> Proof:
+        """rows: [n], the faces to choose from; first: [n], the leading stage's part."""
+        lower = _safe(first + self.bounds.tail(self.query, 0, rows))
+        at = _smallest(lower, max(FIRST, 2 * self.k))
+        self._compare(rows[at[np.argsort(lower[at])[: self.k]]])
+        left = np.flatnonzero(lower <= self.reach)
+        if len(left) > FEW:  # a sharper first guess puts most others out
+            at, sharp = self._sharpen(at, rows, first, lower)
+            self._compare(self._unread(rows[at[np.argsort(sharp)[: self.k]]]))
+        at, sharp = self._sharpen(left, rows, first, lower)
+        order = np.argsort(sharp)
+        self._read_all(rows[at[order]], sharp[order])
+        near = self.rows[self.least <= self.reach]
+        return Proof(near, len(self.rows))
+
+    def _sharpen(
+        self, at: np.ndarray, rows: np.ndarray, first: np.ndarray, lower: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(positions, bounds) of those among `at` that are still within reach.
+
+        Stops where reading the few faces left costs less than the next stage.
+        """
+        sofar, lower = first[at], lower[at]
+        for stage in range(len(self.bounds.plan.stages)):
+            if stage:
+                sofar = sofar + self.bounds.later(self.query, stage, rows[at])
+                lower = _safe(sofar + self.bounds.tail(self.query, stage, rows[at]))
+            keep = lower <= self.reach
+            at, sofar, lower = at[keep], sofar[keep], lower[keep]
+            if len(at) <= FEW:
+                break
+        return at, lower
+
+    def _read_all(self, rows: np.ndarray, lower: np.ndarray) -> None:
+        """Read faces by rising bound, until the next bound is out of reach."""
+        fresh = ~np.isin(rows, self.rows)
+        rows, lower = rows[fresh], lower[fresh]
+        for start in range(0, len(rows), AT_ONCE):
+            within = np.searchsorted(lower[start : start + AT_ONCE], self.reach, "right")
+            self._compare(rows[start : start + within])
+            if within < AT_ONCE:
+                break
+
+    def _unread(self, rows: np.ndarray) -> np.ndarray:
+        fresh: np.ndarray = rows[~np.isin(rows, self.rows)]
+        return fresh
+
+    def _compare(self, rows: np.ndarray) -> None:
+        """Read some faces; their distances within float64's and the scores' rounding."""
+        if not len(rows):
+            return
+        latents = self.read(rows)
+        check_finite(latents, "gallery")
+        least, most = self._between(rows, latents)
+        self.rows = np.concatenate([self.rows, rows])
+        self.least = np.concatenate([self.least, least])
+        self.most = np.concatenate([self.most, most])
+
+    def _between(self, rows: np.ndarray, latents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """As in `exact`: |r_q - r|^2 = |r_q|^2 + |r|^2 - 2 (r_q'w - (F'r_q)'s)."""
+        bounds, query, own = self.bounds, self.query, self.query.residual
+        scores = bounds.codes.lead[: len(query.target), rows].T + bounds.plan.middle
+        with np.errstate(over="ignore", invalid="ignore"):
+            least, most = bounds.weighted(query, rows)
+            dots = latents.astype(np.float64) @ own - scores @ query.leak
+            rest = bounds.codes.rest[rows] + own @ own - 2 * dots
+            far = bounds.longest + query.length
+            slack = 16 * own.size * (EPS64 * far**2 + TINY)
+            slack += 4 * EPS * far * float(np.linalg.norm(query.leak))  # the scores are float32
+            least, most = np.maximum(least + rest - slack, 0), most + rest + slack
+        safe = np.isfinite(least) & np.isfinite(most)
+        return np.where(safe, least, 0.0), np.where(safe, most, np.inf)
+
+
+def _safe(lower: np.ndarray) -> np.ndarray:
+    """Bounds less the rounding of their sums; those that overflowed say nothing: 0."""
+    kept: np.ndarray = np.where(np.isfinite(lower), lower, np.float32(0))
+    kept *= np.float32(1 - 32 * EPS)
+    return kept
+
+
+def _smallest(values: np.ndarray, count: int) -> np.ndarray:
+    if count >= len(values):
+        return np.arange(len(values))
+    found: np.ndarray = np.argpartition(values, count)[:count]
+    return found
