@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -151,6 +152,17 @@ class Directions:
         if name not in self.names:
             raise UnknownName("attribute", name, self.names)
         return self.names.index(name)
+
+    @cached_property
+    def double(self) -> np.ndarray:
+        """float64 [D, M], the vectors, column after column."""
+        return np.asfortranarray(self.vectors, np.float64)
+
+    @cached_property
+    def gram(self) -> np.ndarray:
+        """float64 [M, M], products of the vectors with each other."""
+        product: np.ndarray = self.double.T @ self.double
+        return product
 
     def check_latent(self, latent: Latent) -> None:
         """Raise SpaceMismatch unless `latent` lives where these directions do."""

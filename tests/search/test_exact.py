@@ -95,7 +95,7 @@ def test_few_faces_are_compared_in_full():
     query = Query(held.latent[:1], {"A1": 1.0}, {"A1": 3.0}, 10)
     from mien.search.exact import _asked
 
-    near = _candidates(held, _asked(query, named), np.arange(2000), 10)
+    near = _candidates(held, named.vectors, _asked(query, named), np.arange(2000), 10)
     assert 10 <= len(near) <= 20
 
 

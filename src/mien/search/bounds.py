@@ -28,7 +28,7 @@ EPS64 = float(np.finfo(np.float64).eps)
 
 @dataclass(frozen=True)
 class Asked:
-    """A query along a basis: latent [D], vectors [D, M], move and weights [M]."""
+    """A query along a basis: latent float32 [D]; vectors [D, M], move and weights [M] float64."""
 
     latent: np.ndarray
     vectors: np.ndarray

@@ -59,7 +59,7 @@ class Plan:
     @cached_property
     def basis(self) -> np.ndarray:
         """float64 [D, M]."""
-        return self.vectors.astype(np.float64)
+        return np.asfortranarray(self.vectors, np.float64)
 
     @cached_property
     def gram(self) -> np.ndarray:

@@ -78,31 +78,32 @@ def search_many(
             f"k={most} is more than the {count} faces of {gallery.folder}; ask for fewer"
         )
     asked = [_asked(query, directions) for query in queries]
-    proofs = _proofs(gallery, asked, rows, [query.k for query in queries])
+    proofs = _proofs(gallery, directions.vectors, asked, rows, [query.k for query in queries])
     return [
-        Answer(_hits(gallery, proof.near, one, directions.names, query.k), proof.reads, count)
+        Answer(_hits(gallery, proof.near, one, directions, query.k), proof.reads, count)
         for query, one, proof in zip(queries, asked, proofs, strict=True)
     ]
 
 
 def _proofs(
-    gallery: Gallery, asked: Sequence[Asked], rows: np.ndarray | None, k: Sequence[int]
-) -> list[Proof]:
-    bounds = gallery.bounds(asked[0].vectors)
+    gallery: Gallery, vectors: np.ndarray, asked: Sequence[Asked], rows: np.ndarray | None,
+    k: Sequence[int],
+) -> list[Proof]:  # fmt: skip
+    bounds = gallery.bounds(vectors)
     if bounds is not None:
         return prove(bounds, gallery.rows, asked, rows, k)
     every = np.arange(len(gallery)) if rows is None else rows
     return [
-        Proof(_candidates(gallery, one, every, count), len(gallery))
+        Proof(_candidates(gallery, vectors, one, every, count), len(gallery))
         for one, count in zip(asked, k, strict=True)
     ]
 
 
 def _asked(query: Query, directions: Directions) -> Asked:
     latent = query.latent.flat[0]
-    scores = latent.astype(np.float64) @ directions.vectors.astype(np.float64)
+    scores = latent.astype(np.float64) @ directions.double
     move = moves(scores, wanted(query, directions), directions, query.semantics)
-    return Asked(latent, directions.vectors, move, weights(query, directions))
+    return Asked(latent, directions.double, move, weights(query, directions))
 
 
 def _eligible(gallery: Gallery, among: Filter) -> np.ndarray | None:
@@ -122,23 +123,25 @@ def _eligible(gallery: Gallery, among: Filter) -> np.ndarray | None:
     return np.flatnonzero(kept)
 
 
-def _candidates(gallery: Gallery, asked: Asked, rows: np.ndarray, k: int) -> np.ndarray:
+def _candidates(
+    gallery: Gallery, vectors: np.ndarray, asked: Asked, rows: np.ndarray, k: int
+) -> np.ndarray:
     """Rows that may be among the k nearest: lower bound <= k-th smallest upper bound."""
-    distance, slack = _scan(gallery, asked)
+    distance, slack = _scan(gallery, vectors, asked)
     upper = (distance + slack)[rows]
     reach = np.partition(upper, k - 1)[k - 1]
     near: np.ndarray = rows[(distance - slack)[rows] <= reach]
     return near
 
 
-def _scan(gallery: Gallery, asked: Asked) -> tuple[np.ndarray, np.ndarray]:
+def _scan(gallery: Gallery, vectors: np.ndarray, asked: Asked) -> tuple[np.ndarray, np.ndarray]:
     """(distance [N], slack [N]): the true distance is within distance +- slack.
 
     With r the part outside the basis, |r_q - r|^2 = |r_q|^2 + |r|^2 - 2 r_q'r and
     r_q'r = r_q'w - (F'r_q)'s; only r_q'w is computed in float32.
     """
-    scores, rest = gallery.projections(asked.vectors)
-    basis = asked.vectors.astype(np.float64)
+    scores, rest = gallery.projections(vectors)
+    basis = asked.vectors
     own = asked.latent @ basis
     residual = asked.latent - basis @ own
     with np.errstate(over="ignore", invalid="ignore"):
@@ -168,10 +171,11 @@ def _slack(asked: Asked, length: np.ndarray, gap: np.ndarray) -> np.ndarray:
 
 
 def _hits(
-    gallery: Gallery, rows: np.ndarray, asked: Asked, names: tuple[str, ...], k: int
+    gallery: Gallery, rows: np.ndarray, asked: Asked, directions: Directions, k: int
 ) -> list[Hit]:
+    values, names = gallery.rows(rows), directions.names
     shares: Explained = explain(
-        gallery.rows(rows), asked.latent, asked.vectors, asked.move, asked.weights
+        values, asked.latent, asked.vectors, asked.move, asked.weights, directions.gram
     )
     ids = [gallery.ids[row] for row in rows]
     distance = shares.distance
