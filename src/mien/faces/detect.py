@@ -81,10 +81,7 @@ def detect_near(photo: np.ndarray, near: Box, scale: float = 1.0) -> list[Detect
     part = photo[top:bottom, left:right]
     shift = np.array([left, top])
     boxes = sorted((b for b, score in _scan(part, scale) if score >= SURE), key=_area, reverse=True)
-    return [
-        Detection(_moved(box, shift), _landmarks(part, box, FIVE) + shift)
-        for box in boxes
-    ]
+    return [Detection(_moved(box, shift), _landmarks(part, box, FIVE) + shift) for box in boxes]
 
 
 def landmarks68(photo: np.ndarray, detection: Detection) -> np.ndarray:

@@ -72,9 +72,7 @@ def _check(
         check_shape(reconstruction, face.pixels.shape, "reconstruction")
 
 
-def covered(
-    photo: np.ndarray, matrix: np.ndarray, size: int
-) -> tuple[int, int, int, int] | None:
+def covered(photo: np.ndarray, matrix: np.ndarray, size: int) -> tuple[int, int, int, int] | None:
     """left, top, right, bottom of the part of the photo under the face; None when outside.
 
     photo: [H, W, ...]. matrix: float64 [2, 3], photo to a face of `size` pixels.

@@ -42,9 +42,7 @@ def cut(pixels: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
     return face
 
 
-def put_back(
-    pixels: np.ndarray, matrix: np.ndarray, after: np.ndarray, before: np.ndarray
-) -> None:
+def put_back(pixels: np.ndarray, matrix: np.ndarray, after: np.ndarray, before: np.ndarray) -> None:
     """Change `pixels` (uint8 [H, W, 3]) in place where the face changed.
 
     after, before: float32 [3, S, S] in [-1, 1], the face changed and unchanged. As in
