@@ -37,6 +37,6 @@ def side_of(numbers: np.ndarray) -> float:
 
 def difference(there: np.ndarray, here: np.ndarray) -> np.ndarray:
     """float64 [4] from `here` to `there`, the angle the short way round."""
-    gap = there - here
+    gap: np.ndarray = there - here
     gap[3] = (gap[3] + math.pi) % (2 * math.pi) - math.pi
     return gap

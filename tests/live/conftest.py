@@ -1,0 +1,18 @@
+"""The portrait that all moving pictures here are made of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("cv2")
+pytest.importorskip("av")
+
+
+@pytest.fixture(scope="session")
+def portrait(astronaut: Path) -> np.ndarray:
+    from mien.faces.read import read_photo
+
+    return read_photo(astronaut)
