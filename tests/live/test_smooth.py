@@ -37,7 +37,9 @@ def test_it_is_the_papers() -> None:
     values = np.cumsum(np.random.default_rng(0).standard_normal(100))
     wanted = by_the_paper(values, 30, 1.5, 0.3)
     np.testing.assert_allclose(filtered(values, SmoothOptions(1.5, 0.3)), wanted, atol=1e-9)
-    np.testing.assert_allclose(filtered(7 * values, SmoothOptions(1.5, 0.3), unit=7), 7 * np.array(wanted))
+    np.testing.assert_allclose(
+        filtered(7 * values, SmoothOptions(1.5, 0.3), unit=7), 7 * np.array(wanted)
+    )
 
 
 def test_noise_at_rest_shrinks_and_a_steady_motion_hardly_lags() -> None:

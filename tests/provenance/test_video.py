@@ -35,6 +35,16 @@ def test_frames_keep_their_times_and_the_note_is_the_last(tmp_path: Path) -> Non
     assert read_note(path) == NOTE | {"used": ["Smiling"]}
 
 
+def test_colours_of_a_large_video_are_read_as_they_were_written(tmp_path: Path) -> None:
+    colour = frame(0, 720, 1280) + np.array([200, 40, 60], np.uint8)  # players guess BT.709
+    with open_video(tmp_path / "a.mp4", NOTE, VideoOptions(preset="ultrafast")) as video:
+        video.add(colour, 0)
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        (shown,) = container.decode(video=0)
+        assert shown.colorspace == 6  # said, not left to guesses
+        assert np.abs(shown.to_ndarray(format="rgb24").astype(int) - colour).max() <= 4
+
+
 def test_what_cannot_be_a_video_leaves_nothing(tmp_path: Path) -> None:
     with (
         pytest.raises(BadInput, match="frame of the video has shape"),

@@ -21,6 +21,7 @@ from mien.provenance import _xmp
 XMP_BOX = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")  # its identifier in MP4
 QUALITY = "18"  # H.264 constant rate factor: visually lossless
 TICKS = 90_000  # a second: MPEG's own clock, in which every common rate is a whole number
+BT601 = 6  # the matrix that RGB is converted by (ITU-T H.273); players would guess it from the size
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ class VideoWriter:
         self._video.height, self._video.width = pixels.shape[:2]
         self._video.pix_fmt = "yuv420p"
         self._video.codec_context.time_base = Fraction(1, TICKS)
+        self._video.codec_context.colorspace = BT601
 
 
 @contextmanager
