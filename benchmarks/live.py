@@ -78,9 +78,11 @@ def untrained() -> StarGAN:
 def whole(video: Path, changes: Translates, wish: dict[str, float], out: Path) -> None:
     """Frames a second from file to file."""
     source = open_source(str(video))
-    with VideoFile(out, {"benchmark": "live"}, source.rate) as file:
-        with Reader(source.frames(), newest=False) as reader:
-            report = Run(reader, Tracker(changes.frame), changes, file, wish)()
+    with (
+        VideoFile(out, {"benchmark": "live"}, source.rate) as file,
+        Reader(source.frames(), newest=False) as reader,
+    ):
+        report = Run(reader, Tracker(changes.frame), changes, file, wish)()
     source.close()
     print(f"whole      {report.rate:8.1f} frames a second, {report.changed} of {report.frames}")
 

@@ -9,9 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("cv2")
-pytest.importorskip("av")
-
 from mien import checkpoint
 from mien.faces.read import read_photo
 from mien.live import sink
@@ -19,6 +16,9 @@ from mien.live.track import Tracker
 from mien.provenance.mark import read_note
 from tests.cli.conftest import Mien
 from tests.live.videos import HEIGHT, WIDTH, moved, read, sway, write
+
+pytest.importorskip("cv2")
+pytest.importorskip("av")
 
 FRAMES = 16
 

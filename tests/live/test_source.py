@@ -89,7 +89,7 @@ def test_a_file_opens_no_connection(tmp_path: Path, served: str) -> None:
 
 
 def test_there_is_no_such_camera() -> None:
-    with pytest.raises(BadInput, match="there is no camera 93, .* a video file or a stream"):
+    with pytest.raises(BadInput, match=r"there is no camera 93, .* a video file or a stream"):
         open_source("93")
 
 

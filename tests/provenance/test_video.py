@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-av = pytest.importorskip("av")
-
 from mien.errors import BadInput
 from mien.provenance.mark import read_note
 from mien.provenance.video import VideoOptions, open_video
 from tests.provenance.test_mark import NOTE
+
+av = pytest.importorskip("av")
 
 
 def frame(level: int, height: int = 31, width: int = 45) -> np.ndarray:
@@ -46,12 +46,13 @@ def test_colours_of_a_large_video_are_read_as_they_were_written(tmp_path: Path) 
 
 
 def test_what_cannot_be_a_video_leaves_nothing(tmp_path: Path) -> None:
-    with (
-        pytest.raises(BadInput, match="frame of the video has shape"),
-        open_video(tmp_path / "a.mp4", NOTE) as video,
-    ):
-        video.add(frame(1), 0)
-        video.add(frame(1, 30), 1)
-    with pytest.raises(BadInput, match="at least one frame"), open_video(tmp_path / "b.mp4", NOTE):
-        pass
+    def fill(*frames: np.ndarray) -> None:
+        with open_video(tmp_path / "a.mp4", NOTE) as video:
+            for number, pixels in enumerate(frames):
+                video.add(pixels, number)
+
+    with pytest.raises(BadInput, match="frame of the video has shape"):
+        fill(frame(1), frame(1, 30))
+    with pytest.raises(BadInput, match="at least one frame"):
+        fill()
     assert not list(tmp_path.iterdir())

@@ -100,7 +100,7 @@ class VideoFile:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        options = VideoOptions(rate=self._rate, preset="veryfast")
+        options = VideoOptions(rate=self._rate, preset="ultrafast")
         self._writer: VideoWriter = self._stack.enter_context(
             open_video(self._path, self.note, options)
         )

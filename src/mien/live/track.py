@@ -18,8 +18,10 @@ from mien.live._cv2 import cv2
 from mien.live.pose import difference, matrix_of, numbers_of, side_of
 from mien.live.smooth import OneEuro, SmoothOptions
 
-POINTS, FEWEST = 80, 10  # followed on a face, at most and at least
-WINDOW, LEVELS = 15, 3  # of the flow: pixels a side, and halvings
+POINTS, FEWEST = 60, 10  # followed on a face, at most and at least
+WINDOW, LEVELS = 11, 3  # of the flow: pixels a side, and halvings
+CRITERIA = (3, 10, 0.03)  # of the flow: at most 10 steps, or until one is below 0.03 pixels
+MARGIN = 0.5  # of the face's width: how far around it flow is computed, and may reach
 RETURN = 1.0  # pixels from where it began that a point may come back to
 NEAR = 0.6  # of the face's width: how far around it is looked for again
 WIDTH = 100.0  # pixels of the face's width when it is looked for again; dlib's window has 80
@@ -168,7 +170,7 @@ def _motion(
     old, new = before[window], now[window]
     origin = np.array([left, top], np.float32)
     begun = track.points - origin
-    settings = {"winSize": (WINDOW, WINDOW), "maxLevel": LEVELS}
+    settings = {"winSize": (WINDOW, WINDOW), "maxLevel": LEVELS, "criteria": CRITERIA}
     ended, ahead, _ = cv2().calcOpticalFlowPyrLK(old, new, begun, None, **settings)
     again, back, _ = cv2().calcOpticalFlowPyrLK(new, old, ended, None, **settings)
     astray = np.linalg.norm(again - begun, axis=2)[:, 0]
@@ -187,9 +189,9 @@ def _motion(
 
 
 def _window(box: Box, grey: np.ndarray) -> tuple[tuple[int, int], tuple[slice, slice]]:
-    """The part of a frame that flow is computed in: the box and its width around it."""
+    """The part of a frame that flow is computed in, and where it begins."""
     height, width = grey.shape
-    margin = box[2] - box[0]
+    margin = MARGIN * (box[2] - box[0])
     left, top = max(0, int(box[0] - margin)), max(0, int(box[1] - margin))
     right, bottom = min(width, int(box[2] + margin)), min(height, int(box[3] + margin))
     return (left, top), (slice(top, bottom), slice(left, right))

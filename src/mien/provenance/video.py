@@ -29,7 +29,7 @@ class VideoOptions:
     """How frames become a video."""
 
     rate: float = 30.0  # frames a second, told to players; each frame has its own time
-    preset: str = "medium"  # of x264; "veryfast" encodes three times as fast into larger files
+    preset: str = "medium"  # of x264; "ultrafast" costs a fraction, for larger files
     generated: bool = False  # nothing of a photo is in it (see _xmp.packet)
 
 
