@@ -17,9 +17,6 @@ from mien.provenance.mark import read_note
 from tests.cli.conftest import Mien
 from tests.live.videos import HEIGHT, WIDTH, moved, read, sway, write
 
-pytest.importorskip("cv2")
-pytest.importorskip("av")
-
 FRAMES = 16
 
 

@@ -7,9 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("cv2")
-pytest.importorskip("av")
-
 
 @pytest.fixture(scope="session")
 def portrait(astronaut: Path) -> np.ndarray:
