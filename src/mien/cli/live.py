@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from mien.live.sink import Sink
     from mien.live.source import Source
 
+    Opened = tuple[Changes, dict[str, float], dict[str, Any]]  # the wish at first; a file's note
+
 Model = Annotated[
     str | None, typer.Option("--model", metavar="MODEL", help="Translator, with --to.")
 ]
@@ -28,10 +31,36 @@ Space = Annotated[
 Out = Annotated[Path | None, typer.Option("-o", "--out", help="MP4 to write.")]
 
 
+From = Annotated[
+    str, typer.Argument(help="Number of a camera, a video file, or a stream's address.")
+]
+Window = Annotated[
+    bool | None, typer.Option("--window/--no-window", help="Shown unless -o is given.")
+]
+RealTime = Annotated[
+    bool | None,
+    typer.Option(
+        "--real-time/--every-frame",
+        help="A file at its own speed, dropping frames, as in a window; or all of it.",
+    ),
+]
+Faces = Annotated[int, typer.Option("--faces", min=1, help="At most, the largest first.")]
+Every = Annotated[int, typer.Option("--every", min=1, help="Frames between detections.")]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Where frames go and how they are taken."""
+
+    out: Path | None
+    window: bool
+    paced: bool  # frames of a file not before their time, and the late ones dropped
+    faces: int
+    every: int
+
+
 def live(
-    source: Annotated[
-        str, typer.Argument(help="Number of a camera, a video file, or a stream's address.")
-    ] = "0",
+    source: From = "0",
     model: Model = None,
     to: translate.To = None,
     strength: translate.Strength = 1.0,
@@ -41,18 +70,10 @@ def live(
     hold: edit.Hold = None,
     directions: edit.Found = None,
     out: Out = None,
-    window: Annotated[
-        bool | None, typer.Option("--window/--no-window", help="Shown unless -o is given.")
-    ] = None,
-    real_time: Annotated[
-        bool | None,
-        typer.Option(
-            "--real-time/--every-frame",
-            help="A file at its own speed, dropping frames, as a window does; or all of it.",
-        ),
-    ] = None,
-    faces: Annotated[int, typer.Option("--faces", min=1, help="At most, the largest first.")] = 1,
-    every: Annotated[int, typer.Option("--every", min=1, help="Frames between detections.")] = 10,
+    window: Window = None,
+    real_time: RealTime = None,
+    faces: Faces = 1,
+    every: Every = 10,
 ) -> None:
     """Change the faces of SOURCE while it runs.
 
@@ -62,27 +83,28 @@ def live(
     """
     if out is not None:
         options.check_picture(out, "-o", Path(source), kinds=(".mp4",))
-    shown = out is None if window is None else window
+    window = out is None if window is None else window
+    shown = Shown(out, window, window if real_time is None else real_time, faces, every)
     asked: dict[str, Any] = {"to": to, "strength": strength, "set": wanted, "move": moves}
     asked |= {"hold": hold, "directions": directions}
-    with _opened(source) as opened, ExitStack() as stack:
-        sinks: list[Sink] = []
-        if shown:  # before any model: opening those takes seconds
-            from mien.live.sink import Window
-
-            sinks.append(stack.enter_context(Window()))
-        changes, wish, note = _changes(model, space, asked)
-        file = None
-        if out is not None:
-            from mien.live.sink import VideoFile
-
-            file = stack.enter_context(VideoFile(out, note, opened.rate))
-            sinks.append(file)
-        paced = shown if real_time is None else real_time
-        report = _run(opened, paced, (changes, wish, sinks), (faces, every))
-        if file is not None:
-            file.note["used"] = list(report.used)
+    with _opened(source) as opened:
+        report = _show(opened, shown, lambda: _changes(model, space, asked))
     _tell(report, out or Path(source))
+
+
+def _show(source: Source, shown: Shown, changes_of: Callable[[], Opened]) -> Report:
+    """Open the window before the models, which takes seconds; the file after them."""
+    from mien.live.sink import VideoFile, Window
+
+    with ExitStack() as stack:
+        sinks: list[Sink] = [stack.enter_context(Window())] if shown.window else []
+        changes, wish, note = changes_of()
+        if shown.out is None:
+            return _run(source, shown, (changes, wish, sinks))
+        file = stack.enter_context(VideoFile(shown.out, note, source.rate))
+        report = _run(source, shown, (changes, wish, [*sinks, file]))
+        file.note["used"] = list(report.used)
+        return report
 
 
 @contextmanager
@@ -96,9 +118,7 @@ def _opened(name: str) -> Iterator[Source]:
         source.close()
 
 
-def _changes(
-    model: str | None, space: str | None, asked: dict[str, Any]
-) -> tuple[Changes, dict[str, float], dict[str, Any]]:
+def _changes(model: str | None, space: str | None, asked: dict[str, Any]) -> Opened:
     """What changes faces, the wish at first, and what a file says of it."""
     if (model is None) == (space is None):
         raise BadInput("give --model TRANSLATOR with --to, or --space MODEL with --set or --move")
@@ -113,9 +133,7 @@ def _changes(
     return _edits(str(space), asked)
 
 
-def _translates(
-    model: str, asked: dict[str, Any]
-) -> tuple[Changes, dict[str, float], dict[str, Any]]:
+def _translates(model: str, asked: dict[str, Any]) -> Opened:
     from mien.edit.translate import Wish, check_wish
 
     wish = Wish(translate.pairs(asked["to"]), asked["strength"])
@@ -132,7 +150,7 @@ def _translates(
     return changes, dict(wish.to), note
 
 
-def _edits(space: str, asked: dict[str, Any]) -> tuple[Changes, dict[str, float], dict[str, Any]]:
+def _edits(space: str, asked: dict[str, Any]) -> Opened:
     import json
 
     from mien.edit.recipe import Recipe
@@ -155,10 +173,7 @@ def _edits(space: str, asked: dict[str, Any]) -> tuple[Changes, dict[str, float]
 
 
 def _run(
-    source: Source,
-    paced: bool,
-    parts: tuple[Changes, dict[str, float], list[Sink]],
-    limits: tuple[int, int],
+    source: Source, shown: Shown, parts: tuple[Changes, dict[str, float], list[Sink]]
 ) -> Report:
     from mien.live import reader
     from mien.live.loop import Run
@@ -167,11 +182,11 @@ def _run(
 
     changes, wish, sinks = parts
     frames = source.frames()
-    if paced and not source.endless:
+    if shown.paced and not source.endless:
         frames = reader.paced(frames, reader.WallClock())
-    tracker = Tracker(changes.frame, TrackOptions(faces=limits[0], every=limits[1]))
+    tracker = Tracker(changes.frame, TrackOptions(faces=shown.faces, every=shown.every))
     sink = Several(sinks) if sinks else Nowhere()
-    with reader.Reader(frames, newest=paced or source.endless) as ahead:
+    with reader.Reader(frames, newest=shown.paced or source.endless) as ahead:
         return Run(ahead, tracker, changes, sink, wish)()
 
 

@@ -119,7 +119,8 @@ def _near_landmarks(photo: np.ndarray, box: Box) -> np.ndarray:
     margin = CLOSE * (box[2] - box[0])
     left, top = (max(0, int(box[i] - margin)) for i in (0, 1))
     part = photo[top : int(box[3] + margin) + 1, left : int(box[2] + margin) + 1]
-    return _landmarks(part, _moved(box, -left, -top), FIVE) + np.array([left, top])
+    points = _landmarks(part, _moved(box, -left, -top), FIVE)
+    return np.asarray(points + np.array([left, top]))
 
 
 def _scales(longest: int) -> list[float]:
