@@ -34,7 +34,7 @@ Out = Annotated[Path | None, typer.Option("-o", "--out", help="MP4 to write.")]
 From = Annotated[
     str, typer.Argument(help="Number of a camera, a video file, or a stream's address.")
 ]
-Window = Annotated[
+Windowed = Annotated[
     bool | None, typer.Option("--window/--no-window", help="Shown unless -o is given.")
 ]
 RealTime = Annotated[
@@ -70,7 +70,7 @@ def live(
     hold: edit.Hold = None,
     directions: edit.Found = None,
     out: Out = None,
-    window: Window = None,
+    window: Windowed = None,
     real_time: RealTime = None,
     faces: Faces = 1,
     every: Every = 10,
@@ -168,7 +168,7 @@ def _edits(space: str, asked: dict[str, Any]) -> Opened:
 
     opened = open_space(space)
     changes = Edits(opened, found, AnySize(open_recogniser()), recipe)
-    note = pictures.stamp(f"{opened.mark}") | {"recipe": json.loads(recipe.to_json())}
+    note = pictures.stamp(opened.mark) | {"recipe": json.loads(recipe.to_json())}
     return changes, presences | amounts, note | pictures.weights_of(opened.card)
 
 
