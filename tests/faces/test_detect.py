@@ -75,6 +75,18 @@ def test_several_faces_largest_first(photo: np.ndarray) -> None:
     assert [face.box[0] // 300 for face in found] == [1, 3, 0]
 
 
+def test_near_a_place_the_same_face_is_found(photo: np.ndarray) -> None:
+    (wanted,) = detect.detect(photo)
+    for near, scale in (((0, 0, 512, 512), 1.0), ((130.5, 20, 330, 240), 0.9)):
+        (found,) = detect.detect_near(photo, near, scale)
+        assert np.abs(np.array(found.box) - wanted.box).max() < 12
+        assert np.abs(found.landmarks - wanted.landmarks).max() < 2
+    (beyond,) = detect.detect_near(photo, (-100, -50, 400, 400))
+    assert np.abs(beyond.landmarks - wanted.landmarks).max() < 2
+    assert detect.detect_near(photo, (0, 200, 512, 512)) == []
+    assert detect.detect_near(photo, (600, 0, 700, 100)) == []
+
+
 def test_no_face_gives_an_empty_list(astronaut: Path) -> None:
     assert detect.detect(read_photo(astronaut.parent / "coffee.png")) == []
     assert detect.detect(np.zeros((20, 30, 3), np.uint8)) == []

@@ -18,6 +18,7 @@ from mien.cli import (
     find,
     gallery,
     invert,
+    live,
     models,
     sample,
     study,
@@ -107,6 +108,7 @@ def mien(
 
 app.command("edit")(edit.edit)
 app.command("translate")(translate.translate)
+app.command("live")(live.live)
 app.command("find")(find.find)
 app.command("invert")(invert.invert)
 app.command("sample")(sample.sample)

@@ -177,7 +177,7 @@ def _edit_photo(asked: Asked, photo: Path, number: int, aligned: bool) -> None:
     from mien.checkpoint import space_card
     from mien.provenance.mark import save_picture
 
-    found = None if asked.method else _directions(asked.recipe)
+    found = None if asked.method else directions_of(asked.recipe)
     card = space_card(asked.recipe.space)
     portrait = options.portrait_of(photo, card, number, aligned)
 
@@ -207,7 +207,7 @@ def _edit_samples(asked: Asked, count: int, seed: int, truncation: float) -> Non
     recipe = asked.recipe
     if recipe.set:
         raise BadInput("--set needs a photo to read presences from; move samples by --move or --to")
-    found = None if asked.method else _directions(recipe)
+    found = None if asked.method else directions_of(recipe)
 
     from mien.edit.strip import strips
     from mien.generators import open_space
@@ -232,7 +232,7 @@ def _factors(out: Path) -> Sequence[float]:
     return [2 * step / last - 1 for step in range(last + 1)]
 
 
-def _directions(recipe: Recipe) -> Directions:
+def directions_of(recipe: Recipe) -> Directions:
     """The directions of a recipe that names something to change, each name known."""
     from mien.directions import open_directions
 

@@ -56,8 +56,7 @@ def translate(
     from mien.checkpoint import find_model, load_card
     from mien.edit.translate import Wish
 
-    pairs = [pair if "=" in pair else f"{pair}=1" for pair in to or []]
-    wish = Wish(options.numbers(pairs, "--to"), strength)
+    wish = Wish(pairs(to), strength)
     jobs = _jobs(photo, out)
     card = load_card(find_model(model))
     opened: Any = None
@@ -71,6 +70,12 @@ def translate(
             continue
         opened = opened or _opened(model, wish)  # torch begins here
         _write(portrait, place, opened, wish, "grid" if grid else "face" if crop else "photo")
+
+
+def pairs(to: list[str] | None) -> dict[str, float]:
+    """{attribute: presence} of NAME or NAME=PRESENCE; presence is 1 where it is left out."""
+    full = [pair if "=" in pair else f"{pair}=1" for pair in to or []]
+    return options.numbers(full, "--to")
 
 
 def _jobs(photo: Path, out: Path | None) -> list[tuple[Path, Path]]:
@@ -103,13 +108,13 @@ def _shown(jobs: list[tuple[Path, Path]], photo: Path) -> Any:
 
 def _opened(model: str, wish: Wish) -> Any:
     """(translator, recogniser), after the wish's names were checked."""
-    from mien.edit.translate import part_for
+    from mien.edit.translate import check_wish
     from mien.generators import open_translator
     from mien.recognise.any_size import AnySize
     from mien.recognise.recogniser import open_recogniser
 
     translator = open_translator(model)
-    part_for(translator, wish.to)
+    check_wish(translator, wish.to)
     return translator, AnySize(open_recogniser())
 
 

@@ -64,15 +64,29 @@ def edit_photo(
         directions.index(name)
     latent = space.encode(portrait.face.pixels[None])
     reconstruction = space.decode(latent)
-    probabilities = recogniser.probabilities(reconstruction)[0]
-    present = {n: float(p) for n, p in zip(recogniser.names, probabilities, strict=True)}
     models = (space, directions, recogniser)
-    amounts = _needed(latent, models, recipe, recipe.amounts(present))
+    amounts, present = wanted_amounts(latent, reconstruction, models, recipe)
     full = recipe.with_distances(latent, directions, amounts)
     amounts = {name: float(np.ravel(amount)[0]) for name, amount in full.items()}
     edited = space.decode(edit(latent, directions, amounts, recipe.hold, layers=recipe.layers))
     photo = paste(portrait.photo, portrait.face, edited[0], reconstruction[0])
     return EditedPhoto(photo, edited[0], reconstruction[0], latent, amounts, present)
+
+
+def wanted_amounts(
+    latent: Latent,
+    reconstruction: np.ndarray,
+    models: tuple[Space, Directions, Recognises],
+    recipe: Recipe,
+) -> tuple[dict[str, float], dict[str, float]]:
+    """attribute -> amount that the recipe's `set` and `move` ask of one face, and its presences.
+
+    reconstruction: float32 [1, 3, S, S], the latent decoded. See `edit_photo`.
+    """
+    recogniser = models[2]
+    probabilities = recogniser.probabilities(reconstruction)[0]
+    present = {n: float(p) for n, p in zip(recogniser.names, probabilities, strict=True)}
+    return _needed(latent, models, recipe, recipe.amounts(present)), present
 
 
 def _needed(

@@ -61,18 +61,42 @@ def part_for(translator: Translator, names: Iterable[str]) -> int:
     )
 
 
-def translate_faces(
-    faces: np.ndarray, translator: Translator, recogniser: Recognises, wish: Wish
-) -> np.ndarray:
-    """Faces float32 [N, 3, S, S] in [-1, 1] translated; attributes not named stay as recognised.
+def check_wish(translator: Translator, wanted: Mapping[str, float]) -> int:
+    """Which part of a translator's vocabulary can do all that is wanted.
 
     Raises as `part_for` does, and BadInput where two names that exclude each other are wanted.
     """
     import torch
 
-    number = part_for(translator, wish.to)
+    number = part_for(translator, wanted)
     part = translator.vocabulary.parts[number]
-    wanted = part.asked(torch.full((len(faces), len(part.names)), 0.5), wish.to)  # or refused
+    part.asked(torch.full((1, len(part.names)), 0.5), wanted)
+    return number
+
+
+def rivals_of(translator: Translator, name: str) -> tuple[str, ...]:
+    """The names that cannot be asked for together with this one."""
+    rivals = []
+    for other in translator.names:
+        try:
+            check_wish(translator, {name: 1.0, other: 1.0})
+        except BadInput:
+            rivals.append(other)
+    return tuple(rivals)
+
+
+def translate_faces(
+    faces: np.ndarray, translator: Translator, recogniser: Recognises, wish: Wish
+) -> np.ndarray:
+    """Faces float32 [N, 3, S, S] in [-1, 1] translated; attributes not named stay as recognised.
+
+    Raises as `check_wish` does.
+    """
+    import torch
+
+    number = check_wish(translator, wish.to)
+    part = translator.vocabulary.parts[number]
+    wanted = part.asked(torch.full((len(faces), len(part.names)), 0.5), wish.to)
     if part.kind == "binary":
         labels = torch.full_like(wanted, 0.5)  # unknown where the recogniser knows no such name
         probabilities = recogniser.probabilities(faces)

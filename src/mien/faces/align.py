@@ -13,6 +13,7 @@ from mien.checks import check_finite, check_shape
 from mien.errors import BadInput
 from mien.faces._ffhq import cut, find_quad
 from mien.faces._warp import invert, warp
+from mien.faces.detect import Detection, landmarks68
 from mien.types import Face
 
 FRAMES = ("celeba", "ffhq")
@@ -64,6 +65,19 @@ def align_ffhq(
         [(upper_right - upper_left) / size, (lower_left - upper_left) / size, upper_left]
     )
     return Face(_to_face(np.asarray(image, np.float32)), invert(to_photo), "ffhq")
+
+
+def find_pose(photo: np.ndarray, detection: Detection, frame: str) -> np.ndarray:
+    """Where a detected face lies: float64 [2, 3], photo to the unit square of its frame.
+
+    Times S it is the matrix of a Face of S pixels. photo: uint8 [H, W, 3]. Raises
+    BadInput when the landmarks span no face.
+    """
+    if frame == "ffhq":
+        upper_left, lower_left, _, upper_right = find_quad(landmarks68(photo, detection)).corners
+        sides = [upper_right - upper_left, lower_left - upper_left, upper_left + 0.5]
+        return invert(np.column_stack(sides))
+    return similarity(detection.landmarks + 0.5, REFERENCE)
 
 
 def aligned_face(photo: np.ndarray, size: int, frame: str = "celeba") -> Face:

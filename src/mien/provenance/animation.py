@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import io
 import json
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +18,13 @@ import numpy as np
 from PIL import Image
 
 from mien.checks import check_shape
-from mien.errors import BadInput, MissingExtra
+from mien.errors import BadInput
 from mien.files import write_bytes
 from mien.provenance import _xmp
+from mien.provenance.video import VideoOptions, VideoWriter
 
 SUFFIXES = (".gif", ".mp4")
-XMP_BOX = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")  # its identifier in MP4
 GIF_MAGIC = bytes([1, *range(255, -1, -1), 0])  # ends the packet for readers that count blocks
-QUALITY = "18"  # H.264 constant rate factor: visually lossless
 
 
 @dataclass(frozen=True)
@@ -59,12 +56,12 @@ def save_animation(
         raise BadInput(f"cannot write {path}: animations are saved as .gif or .mp4")
     if options.back:
         frames = np.concatenate([frames, frames[-2:0:-1]])
-    text = json.dumps(dict(note), ensure_ascii=True, sort_keys=True)
     encode = _gif if path.suffix.lower() == ".gif" else _mp4
-    write_bytes(path, encode(frames, text, options))
+    write_bytes(path, encode(frames, note, options))
 
 
-def _gif(frames: np.ndarray, text: str, options: AnimationOptions) -> bytes:
+def _gif(frames: np.ndarray, note: Mapping[str, Any], options: AnimationOptions) -> bytes:
+    text = json.dumps(dict(note), ensure_ascii=True, sort_keys=True)
     pictures = [Image.fromarray(frame).quantize(256) for frame in frames]
     stream = io.BytesIO()
     pictures[0].save(
@@ -76,30 +73,11 @@ def _gif(frames: np.ndarray, text: str, options: AnimationOptions) -> bytes:
     return data[:-1] + extension + data[-1:]  # before the trailer
 
 
-def _mp4(frames: np.ndarray, text: str, options: AnimationOptions) -> bytes:
-    try:
-        import av
-    except ImportError as error:
-        raise MissingExtra(
-            "MP4 needs PyAV; run: pip install 'mien[video]', or save .gif"
-        ) from error
+def _mp4(frames: np.ndarray, note: Mapping[str, Any], options: AnimationOptions) -> bytes:
     stream = io.BytesIO()
-    rate = Fraction(options.seconds).limit_denominator(1000)
-    with av.open(stream, "w", format="mp4") as container:
-        container.metadata["comment"] = text
-        video = container.add_stream("libx264", rate=1 / rate, options={"crf": QUALITY})
-        even = _even(frames)  # 4:2:0 halves the colours' resolution
-        video.height, video.width, video.pix_fmt = *even.shape[1:3], "yuv420p"
-        for frame in even:
-            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
-            container.mux(video.encode(picture))
-        container.mux(video.encode())
-    packet = _xmp.packet(text, options.generated)
-    head = struct.pack(">I4s", 24 + len(packet), b"uuid") + XMP_BOX
-    return stream.getvalue() + head + packet
-
-
-def _even(frames: np.ndarray) -> np.ndarray:
-    """Frames with even height and width, the last row or column repeated where one is odd."""
-    pad = [(0, 0), (0, frames.shape[1] % 2), (0, frames.shape[2] % 2), (0, 0)]
-    return np.pad(frames, pad, mode="edge")
+    shown = VideoOptions(rate=1 / options.seconds, generated=options.generated)
+    writer = VideoWriter(stream, note, shown)
+    for number, frame in enumerate(frames):
+        writer.add(frame, number * options.seconds)
+    writer.close(whole=True)
+    return stream.getvalue()
