@@ -8,11 +8,14 @@ import pytest
 import torch
 from PIL import Image
 
+from mien.directions import edit, open_directions
 from mien.errors import BadInput, UnknownName
+from mien.generators import open_space
 from mien.generators._labels import Part, Vocabulary
 from mien.published import _stargan
 from mien.train import _stargan_state, stargan
 from mien.train._stargan_data import Source, read_classes
+from mien.train._stargan_guide import Guide
 from mien.train.run import Run
 from mien.train.stargan import Batch, Recipe
 from tests.parity import fill
@@ -203,6 +206,57 @@ def test_a_teacher_adds_its_own_cross_entropy_and_sees_no_fine_pattern():
     pattern = torch.tensor([[0.8, -0.8], [-0.8, 0.8]]).repeat(16, 16).expand(1, 3, 32, 32)
     seen = stargan._seen(state.teacher, pattern, Part(("Rough", "Red")))
     assert seen.abs().max() < 1  # 160 at full size
+
+
+def test_lessons_teach_what_the_guide_adds(tmp_path):
+    """The generator alone learns to add redness where it is asked for, and to take it."""
+    source = coloured(64, ["red"], 0)
+    recipe = replace(
+        TOY, condition="lookup", residual=True, guide=10, lessons=120, steps=120, decay_steps=40,
+        width=8, rate=5e-3, every=120, watch_every=120, precision="fp32", targets="single",
+    )  # fmt: skip
+
+    class Reddens:
+        def added(self, faces, labels, targets):
+            change = torch.zeros_like(faces)
+            change[:, 0] = (targets - labels)[:, :, None] * 0.5
+            return change
+
+        distance = staticmethod(Guide.distance)
+
+    state = _stargan_state.start(replace(recipe, guide=0), Vocabulary((source.part,)))
+    state.guide = Reddens()
+    before = state.critic.state_dict()["conv1.weight"].clone()
+    for step in range(recipe.lessons):
+        batch = stargan.draw(source, 0, 1, step, recipe)
+        stargan.lesson(state, batch, recipe)
+    batch = stargan.draw(source, 0, 1, 500, recipe)
+    with torch.no_grad():
+        made = state.generator(batch.faces, batch.targets)
+    added = (made - batch.faces).mean((2, 3))
+    wanted = Reddens().added(batch.faces, batch.labels, batch.targets).mean((2, 3))
+    assert (added - wanted).abs().max() < 0.2
+    assert torch.equal(before, state.critic.state_dict()["conv1.weight"])
+
+
+def test_a_guide_edits_as_its_space_does():
+    """What it adds to a decoded face is the space's own edit of it, and nothing unasked."""
+    guide = Guide("vae-128", ("Male", "Young"))
+    space, named = open_space("vae-128"), open_directions("vae-128-directions")
+    latent = space.sample(2, seed=3)
+    faces = space.decode(latent)
+    labels = torch.tensor([[0.0, 1.0], [0.0, 1.0]])
+    targets = torch.tensor([[1.0, 1.0], [0.0, 0.5]])  # Male; and nothing that is known
+    added = guide.added(torch.from_numpy(faces), labels, targets)
+    own = space.encode(faces)
+    wanted = space.decode(edit(own, named, {"Male": np.array([1.0, 0.0])})) - space.decode(own)
+    assert np.abs(wanted[0]).max() > 0.3
+    assert np.abs(added.numpy() - wanted).mean() < 0.01
+    assert added[1].abs().max() == 0
+    with pytest.raises(BadInput, match="128 px"):
+        guide.added(torch.zeros(1, 3, 64, 64), labels[:1], targets[:1])
+    with pytest.raises(UnknownName, match="guide"):
+        Guide("vae-128", ("Redness",))
 
 
 def test_a_teacher_that_does_not_know_a_name_is_refused():

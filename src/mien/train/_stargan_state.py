@@ -12,6 +12,7 @@ from mien.errors import BadInput, UnknownName
 from mien.generators._labels import Vocabulary
 from mien.generators.stargan import Architecture, Critic, Discriminator, Generator
 from mien.recognise.recogniser import Recogniser, open_recogniser
+from mien.train._stargan_guide import Guide
 from mien.train.adversarial import hinge_sides, wasserstein_sides
 
 Sides = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
@@ -53,6 +54,9 @@ class Recipe:
     decay_every: int = 1_000  # steps
     cls: float = 1.0  # weight of the labels' cross-entropy
     teacher: float = 0.0  # weight of the recogniser's own cross-entropy, if any
+    guide: float = 0.0  # weight of nearness to what the edits of `guided_by` would add
+    lessons: int = 0  # first steps, in which the generator learns from the guide alone
+    guided_by: str = "vae-128"  # a space with directions of the labels
     rec: float = 10.0  # weight of the way back
     penalty: float = 10.0  # weight of slopes other than 1
     average: float = 0.999  # of the exported weights, a step of the generator; 0: the last ones
@@ -108,6 +112,7 @@ class State:
     critic_optimiser: torch.optim.Optimizer
     vocabulary: Vocabulary
     teacher: Recogniser | None = None
+    guide: Guide | None = None
 
     def parts(self) -> dict[str, Any]:
         """State dicts by name."""
@@ -148,7 +153,8 @@ def start(recipe: Recipe, vocabulary: Vocabulary) -> State:
         for network, rate in ((generator, recipe.rate), (critic, recipe.critic_rate))
     )
     teacher = _teacher(vocabulary) if recipe.teacher > 0 else None
-    return State(generator, averaged, critic, first, second, vocabulary, teacher)
+    guide = Guide(recipe.guided_by, vocabulary.names) if recipe.guide > 0 else None
+    return State(generator, averaged, critic, first, second, vocabulary, teacher, guide)
 
 
 def _teacher(vocabulary: Vocabulary) -> Recogniser:

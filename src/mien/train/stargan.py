@@ -84,6 +84,15 @@ def update(state: State, batch: Batch, recipe: Recipe, both: bool) -> Terms:
     return terms
 
 
+def lesson(state: State, batch: Batch, recipe: Recipe) -> Terms:
+    """One step of the generator towards what the guide would add, and nothing else."""
+    made = _translated(state, batch.faces, batch.targets, batch.part, recipe)
+    distance = _from_guide(state, batch, made)
+    _step(state.optimiser, recipe.guide * distance)
+    state.averaged.update_parameters(state.generator)
+    return {"G/guide": distance.detach()}
+
+
 def critic_loss(
     state: State, batch: Batch, made: torch.Tensor, recipe: Recipe
 ) -> tuple[torch.Tensor, Terms]:
@@ -122,6 +131,9 @@ def generator_loss(
         with _precision(recipe):
             terms["G/teacher"] = part.loss(_seen(state.teacher, made, part), batch.targets)
         loss = loss + recipe.teacher * terms["G/teacher"]
+    if state.guide is not None:
+        terms["G/guide"] = _from_guide(state, batch, made)
+        loss = loss + recipe.guide * terms["G/guide"]
     return loss, {key: value.detach() for key, value in terms.items()}
 
 
@@ -137,7 +149,10 @@ def fit(
         terms: dict[str, float] = {}
         for part, source in enumerate(sources):
             batch = draw(source, part, len(sources), step, recipe)
-            found = update(state, batch, recipe, done % recipe.n_critic == 0)
+            if step < recipe.lessons and state.guide is not None:
+                found = lesson(state, batch, recipe)
+            else:
+                found = update(state, batch, recipe, done % recipe.n_critic == 0)
             name = f"{part}/" if len(sources) > 1 else ""
             terms |= {name + key: float(value) for key, value in found.items()}
         if done % recipe.log_every == 0 or last:
@@ -146,9 +161,8 @@ def fit(
             seen(state, done)
         if done % recipe.every == 0 or last:
             run.save(done, recipe=asdict(recipe), labels=_stored(state.vocabulary), **state.parts())
-        progress(
-            done, recipe.steps, f"D/cls {next(v for k, v in terms.items() if 'D/cls' in k):.3f}"
-        )
+        name, value = next((k, v) for k, v in terms.items() if k.endswith(("D/cls", "G/guide")))
+        progress(done, recipe.steps, f"{name} {value:.3f}")
     return state
 
 
@@ -182,6 +196,13 @@ def _translated(
     with _precision(recipe):
         made: torch.Tensor = state.generator(faces, state.vocabulary.vector(labels, part))
     return made
+
+
+def _from_guide(state: State, batch: Batch, made: torch.Tensor) -> torch.Tensor:
+    if state.guide is None:
+        return made.new_zeros(())
+    added = state.guide.added(batch.faces, batch.labels, batch.targets)
+    return state.guide.distance(made - batch.faces, added)
 
 
 def _seen(teacher: Recogniser, made: torch.Tensor, part: Part) -> torch.Tensor:

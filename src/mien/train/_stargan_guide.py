@@ -1,0 +1,54 @@
+"""What an embedded space's calibrated edits would add to a photo: a StarGAN's first lesson.
+
+Viazovetskyi et al., "StyleGAN2 Distillation for Feed-forward Image Manipulation" (ECCV
+2020): a generator's edits are examples for a network that needs no latent. The examples
+are smooth; what is finer, and real, is left to the discriminator.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from mien.directions import edit, open_directions
+from mien.errors import BadInput, UnknownName
+from mien.generators import open_space
+from mien.runtime.precision import precision
+
+COARSE = 2  # pixels a side over which the additions are compared
+
+
+class Guide:
+    """Edits of an embedded space along its own directions."""
+
+    def __init__(self, space: str, names: tuple[str, ...]) -> None:
+        """names: of the labels. Raises UnknownName for one without a direction."""
+        self.space, self.names = open_space(space), names
+        self.directions = open_directions(f"{space}-directions")
+        for name in names:
+            if name not in self.directions.names:
+                raise UnknownName("attribute of the guide", name, self.directions.names)
+
+    def added(
+        self, faces: torch.Tensor, labels: torch.Tensor, targets: torch.Tensor
+    ) -> torch.Tensor:
+        """[N, 3, S, S]: what edits from labels to targets [N, c] add to faces in [-1, 1].
+
+        Raises BadInput for faces of another size than the space's.
+        """
+        if faces.shape[2] != self.space.size:
+            raise BadInput(f"the guide draws faces of {self.space.size} px; set size to it")
+        wish = (targets - labels).round().numpy()  # 0 where either is unknown
+        amounts = {name: wish[:, column] for column, name in enumerate(self.names)}
+        with precision("bf16"):
+            latent = self.space.encode(faces.numpy())
+            moved = edit(latent, self.directions, amounts)
+            both = latent.with_values(np.concatenate([latent.values, moved.values]))
+            before, after = torch.from_numpy(self.space.decode(both)).chunk(2)
+        return after - before
+
+    @staticmethod
+    def distance(found: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+        """Mean squared difference of additions [N, 3, S, S], coarsely."""
+        return F.mse_loss(F.avg_pool2d(found, COARSE), F.avg_pool2d(wanted, COARSE))
