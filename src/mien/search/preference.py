@@ -141,7 +141,7 @@ class _Loss:
         self.mean_rest = max(float(examples.rest.mean()), 1e-12)
         self.squares = examples.coordinates**2
         self.places = np.arange(len(examples.own)), examples.own
-        self.wanted = self._softmax(examples.relevance / options.sharpness)
+        self.wanted, _ = self._softmax(examples.relevance / options.sharpness)
 
     def packed(self, preference: Preference) -> np.ndarray:
         """The point to start from: b such that distances differ by about 1."""
@@ -161,7 +161,7 @@ class _Loss:
         p = np.where(self.adjusted, adjusted, alone)
         cross = (2 * p * examples.targets) @ examples.coordinates.T - p @ self.squares.T
         logits = cross - point[0] / self.mean_rest * examples.rest
-        given, log = self._softmax(logits), self._log
+        given, log = self._softmax(logits)
         loss = float((log - (self.wanted * logits).sum(axis=1)).mean())
         slope = given - self.wanted
         if self.options.likeness and examples.likeness is not None:
@@ -179,12 +179,11 @@ class _Loss:
         b = -float((slope * examples.rest).sum()) / self.mean_rest
         return np.concatenate([[b], alone, adjusted])
 
-    def _softmax(self, logits: np.ndarray) -> np.ndarray:
-        """Over the gallery without the query itself; keeps the logarithm of the sum."""
+    def _softmax(self, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(shares [Q, N] over the gallery without the query itself, log of the sums [Q])."""
         others = logits.copy()
         others[self.places] = -np.inf
         top = others.max(axis=1, keepdims=True)
         grown = np.exp(others - top)
         total = grown.sum(axis=1, keepdims=True)
-        self._log = (top + np.log(total))[:, 0]
-        return grown / total
+        return grown / total, (top + np.log(total))[:, 0]

@@ -22,7 +22,7 @@ class Task:
     @property
     def adjusted(self) -> np.ndarray:
         """bool [Q, M], which attributes are adjusted."""
-        return ~np.isnan(self.wanted)
+        return np.asarray(~np.isnan(self.wanted))
 
 
 def make_task(split: Split, basis: Directions, protocol: str, count: int, seed: int) -> Task:

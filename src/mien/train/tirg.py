@@ -11,6 +11,7 @@ map of the adjustment vector, 1 = have it, -1 = lack it, 0 = as it is.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -44,6 +45,9 @@ class Options:
 class Composer(nn.Module):
     """Latents [N, D] and adjustments [N, M] to unit features [N, E]."""
 
+    mean: torch.Tensor  # [D], taken off the latents
+    spread: torch.Tensor  # one number, the latents' mean standard deviation
+
     def __init__(self, latent: int, attributes: int, width: int = 256) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(latent))
@@ -58,7 +62,7 @@ class Composer(nn.Module):
             nn.ReLU(), nn.Linear(2 * width, width),
         )  # fmt: skip
         self.shares = nn.Parameter(torch.tensor([1.0, 10.0]))  # w_g, w_r as published code has them
-        self.log_scale = nn.Parameter(torch.tensor(4.0).log())  # of cosines before the softmax
+        self.scale = nn.Parameter(torch.tensor(math.log(4.0)))  # logarithm of the cosines' factor
 
     def embed(self, latents: torch.Tensor) -> torch.Tensor:
         """Features [N, E] of gallery faces, unit length."""
@@ -79,7 +83,7 @@ class Composer(nn.Module):
         """Batch-softmax loss of (query latents, adjustments, target latents), a scalar."""
         latents, adjustments, targets = triple
         cosines = self(latents, adjustments) @ self.embed(targets).T
-        return F.cross_entropy(self.log_scale.exp() * cosines, torch.arange(len(cosines)))
+        return F.cross_entropy(self.scale.exp() * cosines, torch.arange(len(cosines)))
 
 
 def fit(latents: np.ndarray, labels: np.ndarray, options: Options, progress: Progress) -> Composer:
@@ -91,8 +95,9 @@ def fit(latents: np.ndarray, labels: np.ndarray, options: Options, progress: Pro
     check_shape(labels, (len(latents), None), "labels")
     if len(latents) < 2:
         raise BadInput(f"{len(latents)} faces make no triples; give more")
-    torch.manual_seed(options.seed)
-    composer = Composer(latents.shape[1], labels.shape[1], options.width)
+    with torch.random.fork_rng():
+        torch.manual_seed(options.seed)
+        composer = Composer(latents.shape[1], labels.shape[1], options.width)
     composer.mean.copy_(torch.from_numpy(latents.mean(axis=0)))
     composer.spread.fill_(max(float(latents.std(axis=0).mean()), 1e-12))
     return optimise(composer, triples(latents, labels, options), options, progress)
@@ -108,7 +113,7 @@ def optimise(
     for step, batch in zip(range(options.steps), batches, strict=False):
         adam.zero_grad(set_to_none=True)
         loss = composer.loss(batch)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         adam.step()
         rates.step()
         progress(step + 1, options.steps, f"compose queries {loss.item():.3f}")
@@ -121,7 +126,7 @@ def triples(latents: np.ndarray, labels: np.ndarray, options: Options) -> Iterat
     for step in range(2**31):
         random = generator(options.seed, step)
         rows = torch.randint(len(values), (options.batch,), generator=random)
-        pool = torch.randint(len(values), (min(options.pool, len(values)),), generator=random)
+        pool = torch.randperm(len(values), generator=random)[: options.pool]
         asked = flips(known[rows], options.most, random)
         wished = torch.where(asked != 0, asked, known[rows])
         agreement = wished @ known[pool].T
