@@ -9,6 +9,7 @@ import pytest
 from mien.directions import open_directions
 from mien.faces.celeba import CelebA
 from mien.generators import open_space
+from mien.measure.ndcg import legacy_ndcg
 from mien.search.preference import Preference
 from mien.studies import _chosen as chosen
 from mien.studies import retrieval
@@ -107,6 +108,8 @@ def test_scores_are_those_of_loops(split, basis, people):
         assert row["adjusted"] == pytest.approx(np.mean(adjusted))
         assert row["others"] == pytest.approx(np.mean(others))
         assert row["identity"] == pytest.approx(np.mean(cosines), abs=1e-6)
+        labels01 = (labels > 0).astype(int)
+        assert row["legacy"] == pytest.approx(legacy_ndcg(labels01, task.rows, order, row["k"]))
         assert row["ndcg low"] < row["ndcg"] < row["ndcg high"]
         assert row["spread"] == 0
 
@@ -165,7 +168,7 @@ def test_stored_latents_are_used_while_the_encoder_gives_the_same(
 
 
 def test_the_study_runs_on_real_photos(celeba_root, tmp_path):
-    asked = retrieval.Options(queries=40, limit=120, train=200, steps=5, rounds=50)
+    asked = retrieval.Options(queries=30, limit=60, train=100, steps=5, rounds=50)
     space, found = open_space(), open_directions("vae-128-basis")
     rows = retrieval.run(celeba_root, space, found, asked, tmp_path, quiet)
     assert [(r["protocol"], r["method"], r["k"]) for r in rows] == [

@@ -144,10 +144,10 @@ class _Loss:
         self.wanted, _ = self._softmax(examples.relevance / options.sharpness)
 
     def packed(self, preference: Preference) -> np.ndarray:
-        """The point to start from: b such that distances differ by about 1."""
-        b = 1.0 / self.mean_rest
+        """The point to start from: b such that the part of attributes differs by about 1."""
         alone, adjusted = preference.alone * self.scale, preference.adjusted * self.scale
-        return np.concatenate([[b * self.mean_rest], b * alone, b * adjusted])
+        b = 1.0 / max(float(alone.sum()), self.mean_rest / len(self.scale), 1e-12)
+        return np.concatenate([[max(b * self.mean_rest, LEAST)], b * alone, b * adjusted])
 
     def unpacked(self, point: np.ndarray) -> Preference:
         """The preference at a point."""

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from mien.measure.bootstrap import mean_intervals
-from mien.measure.ndcg import ndcg, relevance, target_labels
+from mien.measure.ndcg import NdcgOptions, ndcg, relevance, target_labels
 from mien.studies._queries import Task
 from mien.studies._split import Split
 from mien.types import Directions
 
 DEPTHS = (5, 10, 20)
 CERTAIN = ("ndcg", "identity")  # measures that get an interval
+LEGACY = NdcgOptions(discount="jarvelin", ideal="retrieved", target="original")
 
 
 class Scorer:
@@ -31,11 +32,13 @@ class Scorer:
         self.labels = gallery.table
         self.target = target_labels(asked.table, task.wanted)
         self.relevance = relevance(gallery, asked, task.wanted)
+        self.original = relevance(gallery, asked, task.wanted, options=LEGACY)
 
     def measures(self, order: np.ndarray, k: int) -> dict[str, np.ndarray]:
-        """float64 [Q] each: nDCG, shares of adjusted and other labels as wished, identity.
+        """float64 [Q] each: nDCG, shares of adjusted and other labels as wished, identity, legacy.
 
-        order: int [Q, N], gallery rows by rank. The query itself is left out.
+        order: int [Q, N], gallery rows by rank. The query itself is left out, but for
+        "legacy", the published reproduction's nDCG, which keeps it.
         """
         others = order[order != self.task.rows[:, None]].reshape(len(order), -1)
         top = others[:, :k]
@@ -47,6 +50,7 @@ class Scorer:
             "adjusted": _share(agrees, adjusted),
             "others": _share(agrees, ~adjusted),
             "identity": cosine.mean(axis=1).astype(np.float64),
+            "legacy": ndcg(order[:, :k], self.original, k, LEGACY),
         }
 
     def rows(self, orders: Sequence[np.ndarray], rounds: int, seed: int) -> list[dict[str, Any]]:

@@ -44,7 +44,7 @@ class Options:
     seed: int = 0  # of queries, random attributes and intervals
     limit: int | None = None  # photos of valid and test split; None = whole splits
     train: int | None = None  # photos that baselines learn from; None = the whole train split
-    steps: int = 2000  # of TIRG's training
+    steps: int = 3000  # of TIRG's training
     rounds: int = 2000  # of the bootstrap behind the intervals
 
 

@@ -33,10 +33,10 @@ class Options:
     """Network and training."""
 
     width: int = 256  # of features
-    steps: int = 2000
+    steps: int = 3000
     batch: int = 128  # each query's target competes with the others' of its batch
     rate: float = 1e-3  # of Adam, falling to 0 along half a cosine
-    decay: float = 1e-4  # of weights, per step times the rate
+    decay: float = 1e-2  # of weights, per step times the rate
     most: int = 3  # attributes that a query adjusts at once, 1 to this many
     pool: int = 4000  # faces among which a query's target is looked for, drawn every step
     seed: int = 0
