@@ -10,8 +10,8 @@ with t the query's coordinates after the adjustment. So the listwise cross-entro
 (Cao et al., "Learning to rank: from pairwise approach to listwise approach",
 ICML 2007) between softmax(relevance / sharpness) and softmax(-b d) is convex in b
 and b p. Both are kept at 0 or more by L-BFGS-B, with closed gradients. A second
-term rewards the likeness expected under softmax(-b d); it is not convex, so
-it starts from the first term's minimum.
+term rewards the likeness expected under softmax(-b d); with it the loss is not
+convex, and the start matters.
 """
 
 from __future__ import annotations
@@ -98,7 +98,12 @@ class Judged:
 def fit(
     examples: Examples, options: Options | None = None, start: Preference | None = None
 ) -> Preference:
-    """The weights that minimise the loss, from `start` (default: all weights 1)."""
+    """The weights that minimise the loss, from `start` (default: all weights 1).
+
+    Where the rest of the face tells nothing, b falls to its bound and weights grow to about
+    1 / LEAST times the mean |r_q - r_n|^2 in units of their coordinates' variance: the rest then
+    decides among equals only.
+    """
     options = options or Options()
     loss = _Loss(examples, options)
     count = loss.scale.size

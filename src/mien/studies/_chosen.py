@@ -55,9 +55,9 @@ def choose(
         return quality, bool((_identities(scorer, order) >= floor).all())
 
     grid = [uniform(basis, a, b) for a in GRID["attributes"] for b in GRID["adjusted"]]
-    start = preference.best(grid, plain, judge)[0].preference
-    fitted = _fitted(examples(split, people, basis, tasks[0]), start, progress)
-    every, keeping = preference.best([*grid, *fitted], plain, judge)
+    first = [one.preference for one in preference.best(grid, plain, judge)]
+    fitted = _fitted(examples(split, people, basis, tasks[0]), first[0], progress)
+    every, keeping = preference.best([*first, *fitted], plain, judge)
     return every.preference, keeping.preference
 
 
