@@ -168,7 +168,7 @@ def test_stored_latents_are_used_while_the_encoder_gives_the_same(
 
 
 def test_the_study_runs_on_real_photos(celeba_root, tmp_path):
-    asked = retrieval.Options(queries=30, limit=60, train=100, steps=5, rounds=50)
+    asked = retrieval.Options(queries=30, limit=60, train=160, steps=5, rounds=50)
     space, found = open_space(), open_directions("vae-128-basis")
     rows = retrieval.run(celeba_root, space, found, asked, tmp_path, quiet)
     assert [(r["protocol"], r["method"], r["k"]) for r in rows] == [
