@@ -1,0 +1,98 @@
+"""Preferences of the retrieval study, chosen on one split for another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from mien.search import preference
+from mien.search.distance import decompose, rank
+from mien.search.preference import Examples, Preference
+from mien.search.query import moves
+from mien.studies._queries import Task, make_task
+from mien.studies._scores import DEPTHS, Scorer
+from mien.studies._split import Progress, Split
+from mien.types import Directions
+
+QUALITY = 10  # the k of the nDCG that chooses
+GRID = {"attributes": (1.0, 10.0, 100.0, 1000.0), "adjusted": (1.0, 3.0, 10.0)}
+SHARPNESS = (0.5, 1.0, 2.0)
+LIKENESS = (0.0, 10.0)
+
+
+def uniform(basis: Directions, attributes: float = 1.0, adjusted: float = 1.0) -> Preference:
+    """Every attribute weighs the same, and `adjusted` times as much where it is adjusted."""
+    alone = np.full(len(basis.names), float(attributes))
+    return Preference(alone, alone * adjusted)
+
+
+def ranked(split: Split, basis: Directions, task: Task, wishes: Preference) -> np.ndarray:
+    """int64 [Q, N]: gallery rows by the distance of `mien find`, the query itself included."""
+    values = split.latent.flat
+    queries = values[task.rows]
+    move = moves(queries @ basis.vectors, task.wanted, basis)
+    return rank(values, queries, basis.vectors, move, wishes.weights(task.wanted)).order
+
+
+def choose(
+    split: Split, people: np.ndarray, basis: Directions, tasks: tuple[Task, Task],
+    progress: Progress,
+) -> tuple[Preference, Preference]:  # fmt: skip
+    """(the preference that ranks best, the best that keeps identity) on `split`.
+
+    tasks: queries to fit weights to, and other queries of the same split by which one of
+    the fitted, of a grid and of no preference is chosen: by nDCG@10; and with mean
+    identity similarity at every depth no lower than without preference.
+    """
+    scorer = Scorer(split, basis, tasks[1], people)
+    plain = uniform(basis)
+    floor = _identities(scorer, ranked(split, basis, tasks[1], plain))
+
+    def judge(wishes: Preference) -> tuple[float, bool]:
+        order = ranked(split, basis, tasks[1], wishes)
+        quality = float(scorer.measures(order, QUALITY)["ndcg"].mean())
+        return quality, bool((_identities(scorer, order) >= floor).all())
+
+    grid = [uniform(basis, a, b) for a in GRID["attributes"] for b in GRID["adjusted"]]
+    first = [one.preference for one in preference.best(grid, plain, judge)]
+    fitted = _fitted(examples(split, people, basis, tasks[0]), first[0], progress)
+    every, keeping = preference.best([*first, *fitted], plain, judge)
+    return every.preference, keeping.preference
+
+
+def examples(split: Split, people: np.ndarray, basis: Directions, task: Task) -> Examples:
+    """What the search of weights sees of a task's queries."""
+    values = split.latent.flat.astype(np.float64)
+    scores, squares = decompose(values, basis.vectors)
+    residual = values - scores @ basis.vectors.T
+    rest = squares[task.rows][:, None] + squares - 2 * residual[task.rows] @ residual.T
+    return Examples(
+        coordinates=scores,
+        targets=scores[task.rows] + moves(scores[task.rows], task.wanted, basis),
+        rest=np.maximum(rest, 0),
+        wanted=task.wanted,
+        relevance=Scorer(split, basis, task, people).relevance,
+        own=task.rows,
+        likeness=people[task.rows] @ people.T,
+    )
+
+
+def tasks(
+    split: Split, basis: Directions, protocol: str, count: int, seed: int
+) -> tuple[Task, Task]:
+    """Two draws of a protocol's queries: for fitting, and for choosing."""
+    fitting, choosing = (make_task(split, basis, protocol, count, s) for s in (seed + 1, seed))
+    return fitting, choosing
+
+
+def _fitted(known: Examples, start: Preference, progress: Progress) -> Iterator[Preference]:
+    settings = [(a, b) for a in SHARPNESS for b in LIKENESS]
+    for place, (sharpness, likeness) in enumerate(settings):
+        options = preference.Options(sharpness=sharpness, likeness=likeness)
+        yield preference.fit(known, options, start)
+        progress(place + 1, len(settings), "fit preferences")
+
+
+def _identities(scorer: Scorer, order: np.ndarray) -> np.ndarray:
+    return np.array([scorer.measures(order, k)["identity"].mean() for k in DEPTHS])
