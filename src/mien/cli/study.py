@@ -144,6 +144,37 @@ def inversion(
     typer.echo(out)
 
 
+@app.command("translation")
+def translation(
+    data: options.Data,
+    model: Annotated[
+        list[str], typer.Option("--model", metavar="MODEL", help="A translator. Repeatable.")
+    ],
+    out: Out = Path("runs/study-translation"),
+    option: Option = None,
+) -> None:
+    """Measure what translators do to CelebA's test photos, for everybody and for subgroups."""
+    from dataclasses import asdict
+
+    from mien.faces.celeba import read_celeba
+
+    read_celeba(data, "test")
+    from mien.generators import open_translator  # torch
+    from mien.recognise.any_size import AnySize
+    from mien.recognise.recogniser import open_recogniser
+    from mien.studies import translation as study
+
+    asked = options.filled(study.Options, option or [], "--option")
+    translators = [open_translator(name) for name in model]
+    readers = AnySize(open_recogniser()), AnySize(open_recogniser("judge"))
+    with output.progress_bar("translation study") as progress:
+        rows, wholes = study.run(data, translators, readers, asked, out, progress)
+    _print("Translators", [asdict(whole) for whole in wholes])
+    everybody = [asdict(row) for row in rows if row.group == study.EVERYBODY]
+    _print("Wishes on CelebA's test photos", everybody)
+    typer.echo(out)
+
+
 @app.command("samples")
 def samples(
     data: options.Data,

@@ -1,0 +1,97 @@
+"""The translation study with a translator whose faults are known."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from mien.errors import UnknownName
+from mien.generators._labels import Part, Vocabulary
+from mien.studies import translation as study
+from mien.types import Attributes
+
+NAMES = ("Blond_Hair", "Male")
+
+
+class Bleach:
+    """Whitens the upper half for Blond_Hair; cannot change Male; the way back does nothing."""
+
+    names, size, frame, mark = NAMES, 32, "celeba", "bleach@1"
+    vocabulary = Vocabulary((Part(NAMES),))
+
+    def __init__(self):
+        self.card = {"name": "bleach"}
+
+    def translate(self, faces, labels, part=0):
+        made = faces.copy()
+        made[labels[:, 0] > 0.5, :, :16] = 1
+        return made
+
+
+class Brightness:
+    """Sees Blond_Hair in a white upper half, Male in a white lower left corner."""
+
+    names, size = ("Blond_Hair", "Male"), 32
+
+    def probabilities(self, faces):
+        return np.stack([faces[:, :, :16].mean((1, 2, 3)) > 0.9, faces[:, 0, -1, 0] > 0.9], 1) * 1.0
+
+
+class Data:
+    """Forty photos: every second of a man, every fourth blond, three of them bald."""
+
+    attributes = Attributes(
+        ("Bald", "Blond_Hair", "Male"),
+        np.stack([np.arange(40) < 3, np.arange(40) % 4 == 1, np.arange(40) % 2 == 0], 1).astype(
+            np.int8
+        )
+        * 2
+        - 1,
+    )
+    paths = tuple(range(40))
+
+    def rows(self, rows):
+        return self
+
+    def __len__(self):
+        return 40
+
+
+@pytest.fixture
+def photos(monkeypatch):
+    pixels = np.random.default_rng(0).integers(0, 200, (40, 32, 32, 3)).astype(np.uint8)
+    pixels[::2, -1, 0] = 255  # the corner that men have
+    monkeypatch.setattr(study, "read_celeba", lambda root, split: Data())
+    monkeypatch.setattr(study, "cached_crops", lambda paths, size: pixels)
+    monkeypatch.setattr(study.identity, "embed", lambda faces: np.ones((len(faces), 1)))
+
+
+def test_shares_of_everybody_and_of_groups(photos, tmp_path):
+    options = study.Options(groups=("Bald", "Male"), grid=2)
+    readers = (Brightness(), Brightness())
+    rows, (whole,) = study.run(tmp_path, [Bleach()], readers, options, tmp_path, lambda *a: None)
+    found = {(row.group, row.wish): row for row in rows}
+    assert {group for group, _ in found} == {study.EVERYBODY, "Male", "not Male"}  # 3 are too few
+    assert [found[group, "Blond_Hair"].faces for group in ("Male", "not Male")] == [20, 20]
+    assert all(found[group, "Blond_Hair"].success == 1 for group in ("Male", "not Male"))
+    assert all(found[group, "Male"].success == 0 for group in ("Male", "not Male"))
+    assert found[study.EVERYBODY, "Blond_Hair"].judged == 1
+    assert found[study.EVERYBODY, "Blond_Hair"].kept == 1
+    assert found["Male", "Male"].kept == 1  # nobody blond is asked to stay so
+    assert found["not Male", "Male"].kept == 0.5  # the blond half is bleached
+    assert found[study.EVERYBODY, "Blond_Hair"].identity == pytest.approx(1)
+    half = np.abs(1 - (np.random.default_rng(0).integers(0, 200, (40, 32, 32, 3)) / 127.5 - 1))
+    bleached = half[:, :16].mean() / 2
+    assert whole.reconstruction == pytest.approx((bleached + bleached / 4) / 2, rel=0.05)
+    with (tmp_path / "translation.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == len(rows)
+    assert (tmp_path / "bleach.png").is_file()
+    assert (tmp_path / "bleach-moves.png").is_file()
+
+
+def test_unknown_groups_are_refused(photos, tmp_path):
+    options = study.Options(groups=("Mail",))
+    with pytest.raises(UnknownName, match="did you mean Male"):
+        study.run(
+            tmp_path, [Bleach()], (Brightness(), Brightness()), options, tmp_path, lambda *a: None
+        )
