@@ -123,8 +123,8 @@ def test_what_is_refused(refused: Callable[..., str], model: Path, video: Path) 
     assert "'Smirking'" in refused(
         "live", video, "--space", "vae-128", "--no-window", "--move", "Smirking=1"
     )
-    assert "give --model TRANSLATOR" in refused("live", video, "--no-window")
-    assert "give --model TRANSLATOR" in refused("live", video, *by, "--space", "vae-128")
+    assert "give --to with --model TRANSLATOR" in refused("live", video, "--no-window")
+    assert "give --to with --model TRANSLATOR" in refused("live", video, *by, "--space", "vae-128")
     assert "--to needs --model" in refused(
         "live", video, "--space", "vae-128", "--no-window", "--to", "Male"
     )

@@ -77,7 +77,7 @@ def live(
 ) -> None:
     """Change the faces of SOURCE while it runs.
 
-    Examples: mien live --model FOLDER --to Blond_Hair;
+    Examples: mien live --to Blond_Hair;
     mien live talk.mp4 --space vae-128 --move Smiling=1 -o smiling.mp4.
     Keys in the window: 1 to 9 turn the named targets on and off, 0 all off, Esc or q end.
     """
@@ -120,8 +120,10 @@ def _opened(name: str) -> Iterator[Source]:
 
 def _changes(model: str | None, space: str | None, asked: dict[str, Any]) -> Opened:
     """What changes faces, the wish at first, and what a file says of it."""
+    if model is None and space is None and asked["to"]:
+        model = options.TRANSLATOR
     if (model is None) == (space is None):
-        raise BadInput("give --model TRANSLATOR with --to, or --space MODEL with --set or --move")
+        raise BadInput("give --to with --model TRANSLATOR, or --space MODEL with --set or --move")
     if model is not None:
         if asked["set"] or asked["move"] or asked["hold"] or asked["directions"]:
             raise BadInput(

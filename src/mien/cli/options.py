@@ -20,6 +20,7 @@ Options = TypeVar("Options")
 PICTURES = (".png", ".jpg", ".jpeg")
 ANIMATIONS = (".gif", ".mp4")
 SPACE, DIRECTIONS, BASIS = "vae-128", "vae-128-directions", "vae-128-basis"  # embedded
+TRANSLATOR = "stargan-128"  # embedded
 
 Photo = Annotated[Path, typer.Argument(help="A photo with a face in it.", show_default=False)]
 Number = Annotated[

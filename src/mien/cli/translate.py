@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mien.faces.portrait import Portrait
 
 Translator = Annotated[
-    str, typer.Option("--model", metavar="MODEL", help="Translator.", show_default=False)
+    str, typer.Option("--model", metavar="MODEL", help="An embedded translator, or a folder.")
 ]
 Strength = Annotated[
     float, typer.Option("--strength", help="Share of the translation in the picture, 0 to 1.")
@@ -34,7 +34,7 @@ Out = Annotated[
 
 def translate(
     photo: Annotated[Path, typer.Argument(help="A photo with a face in it, or a folder of them.")],
-    model: Translator,
+    model: Translator = options.TRANSLATOR,
     to: To = None,
     strength: Strength = 1.0,
     out: Out = None,
@@ -49,7 +49,7 @@ def translate(
 ) -> None:
     """Translate the face in PHOTO to other attributes and put it back at full resolution.
 
-    Example: mien translate me.jpg --model FOLDER --to Blond_Hair --to Young=0 -o out.png.
+    Example: mien translate me.jpg --to Blond_Hair --to Young=0 -o out.png.
     Attributes that are not named stay as they are recognised; a hair colour takes the place
     of the others.
     """

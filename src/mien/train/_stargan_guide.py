@@ -20,9 +20,9 @@ from mien.runtime.precision import precision
 class Guide:
     """Edits of an embedded space along its own directions."""
 
-    def __init__(self, space: str, names: tuple[str, ...]) -> None:
-        """names: of the labels. Raises UnknownName for one without a direction."""
-        self.space, self.names = open_space(space), names
+    def __init__(self, space: str, names: tuple[str, ...], amount: float = 1.0) -> None:
+        """names: of the labels; amount: of an edit. UnknownName for a name without direction."""
+        self.space, self.names, self.amount = open_space(space), names, amount
         self.directions = open_directions(f"{space}-directions")
         for name in names:
             if name not in self.directions.names:
@@ -37,7 +37,7 @@ class Guide:
         """
         if faces.shape[2] != self.space.size:
             raise BadInput(f"the guide draws faces of {self.space.size} px; set size to it")
-        wish = (targets - labels).round().numpy()  # 0 where either is unknown
+        wish = self.amount * (targets - labels).round().numpy()  # 0 where either is unknown
         amounts = {name: wish[:, column] for column, name in enumerate(self.names)}
         with precision("bf16"):
             latent = self.space.encode(faces.numpy())
