@@ -241,7 +241,7 @@ def test_lessons_teach_what_the_guide_adds(tmp_path):
 
 def test_a_guide_edits_as_its_space_does():
     """What it adds to a decoded face is the space's own edit of it, and nothing unasked."""
-    guide = Guide("vae-128", ("Male", "Young"))
+    guide = Guide("vae-128", ("Male", "Young"), (1.5, 1.0))
     space, named = open_space("vae-128"), open_directions("vae-128-directions")
     latent = space.sample(2, seed=3)
     faces = space.decode(latent)
@@ -249,7 +249,7 @@ def test_a_guide_edits_as_its_space_does():
     targets = torch.tensor([[1.0, 1.0], [0.0, 0.5]])  # Male; and nothing that is known
     added = guide.added(torch.from_numpy(faces), labels, targets)
     own = space.encode(faces)
-    wanted = space.decode(edit(own, named, {"Male": np.array([1.0, 0.0])})) - space.decode(own)
+    wanted = space.decode(edit(own, named, {"Male": np.array([1.5, 0.0])})) - space.decode(own)
     assert np.abs(wanted[0]).max() > 0.3
     assert np.abs(added.numpy() - wanted).mean() < 0.01
     assert added[1].abs().max() == 0
@@ -257,6 +257,8 @@ def test_a_guide_edits_as_its_space_does():
         guide.added(torch.zeros(1, 3, 64, 64), labels[:1], targets[:1])
     with pytest.raises(UnknownName, match="guide"):
         Guide("vae-128", ("Redness",))
+    with pytest.raises(BadInput, match="1 numbers for 2 names"):
+        Guide("vae-128", ("Male", "Young"), (2.0,))
 
 
 def test_a_teacher_that_does_not_know_a_name_is_refused():

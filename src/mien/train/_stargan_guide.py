@@ -20,9 +20,17 @@ from mien.runtime.precision import precision
 class Guide:
     """Edits of an embedded space along its own directions."""
 
-    def __init__(self, space: str, names: tuple[str, ...], amount: float = 1.0) -> None:
-        """names: of the labels; amount: of an edit. UnknownName for a name without direction."""
-        self.space, self.names, self.amount = open_space(space), names, amount
+    def __init__(self, space: str, names: tuple[str, ...], amounts: tuple[float, ...] = ()) -> None:
+        """names: of the labels; amounts: of their edits, in calibrated units, 1 where not given.
+
+        Raises UnknownName for a name without a direction, BadInput for other than one amount each.
+        """
+        if amounts and len(amounts) != len(names):
+            raise BadInput(
+                f"amounts has {len(amounts)} numbers for {len(names)} names; give each one"
+            )
+        self.space, self.names = open_space(space), names
+        self.amounts = amounts or (1.0,) * len(names)
         self.directions = open_directions(f"{space}-directions")
         for name in names:
             if name not in self.directions.names:
@@ -37,7 +45,8 @@ class Guide:
         """
         if faces.shape[2] != self.space.size:
             raise BadInput(f"the guide draws faces of {self.space.size} px; set size to it")
-        wish = self.amount * (targets - labels).round().numpy()  # 0 where either is unknown
+        wish = (targets - labels).round().numpy()  # 0 where either is unknown
+        wish = wish * np.array(self.amounts)
         amounts = {name: wish[:, column] for column, name in enumerate(self.names)}
         with precision("bf16"):
             latent = self.space.encode(faces.numpy())

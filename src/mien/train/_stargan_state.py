@@ -57,7 +57,7 @@ class Recipe:
     guide: float = 0.0  # weight of nearness to what the edits of `guided_by` would add
     lessons: int = 0  # first steps, in which the generator learns from the guide alone
     guided_by: str = "vae-128"  # a space with directions of the labels
-    amount: float = 1.0  # of its edits, in calibrated units
+    amounts: tuple[float, ...] = ()  # of its edits, one a name, in calibrated units; () = 1 each
     rec: float = 10.0  # weight of the way back
     penalty: float = 10.0  # weight of slopes other than 1
     average: float = 0.999  # of the exported weights, a step of the generator; 0: the last ones
@@ -154,7 +154,7 @@ def start(recipe: Recipe, vocabulary: Vocabulary) -> State:
         for network, rate in ((generator, recipe.rate), (critic, recipe.critic_rate))
     )
     teacher = _teacher(vocabulary) if recipe.teacher > 0 else None
-    guide = Guide(recipe.guided_by, vocabulary.names, recipe.amount) if recipe.guide > 0 else None
+    guide = Guide(recipe.guided_by, vocabulary.names, recipe.amounts) if recipe.guide > 0 else None
     return State(generator, averaged, critic, first, second, vocabulary, teacher, guide)
 
 
