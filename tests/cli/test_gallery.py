@@ -94,6 +94,37 @@ def test_add_and_remove(mien: Mien) -> None:
     assert "removed 2, 2 faces left" in result.stdout
 
 
+def test_forgetting_is_proven_by_a_search_of_every_file(mien: Mien) -> None:
+    _photos(Path("photos"), 3)
+    mien("gallery", "build", "gallery", "photos", "--aligned")
+    done = json.loads(mien("gallery", "forget", "gallery", "001.png", "--json").stdout)
+    assert (done["forgotten"], done["kept"], done["left"]) == (["001.png"], 2, [])
+    files = [path for path in Path("gallery").iterdir() if path.is_file()]
+    assert done["files"] == len(files)
+    assert not any(b"001.png" in path.read_bytes() for path in files)
+    Path("gallery/notes.txt").write_text("002.png: a friend")
+    result = mien("gallery", "forget", "gallery", "002.png")
+    assert result.exit_code == 2
+    assert "still holds id of 002.png in notes.txt; forget the face" in result.stderr
+    assert "nothing of them is left" in mien("gallery", "forget", "gallery", "000.png").stdout
+
+
+def test_a_person_is_forgotten_after_being_listed(mien: Mien, astronaut: Path) -> None:
+    _photos(Path("photos"), 2)
+    shutil.copy(astronaut, "me.png")
+    mien("gallery", "build", "gallery", "photos", "--aligned")
+    mien("gallery", "add", "gallery", "me.png")
+    person = ("gallery", "forget", "gallery", "--person", "me.png")
+    listed = mien(*person)
+    assert "nothing is forgotten yet" in listed.stdout
+    assert json.loads(mien(*person, "--json").stdout)["faces"][0]["id"] == "me.png"
+    assert _info(mien, "gallery")["count"] == 3
+    shutil.copy(astronaut, "elsewhere.png")
+    by_photo = ("gallery", "forget", "gallery", "--person", "elsewhere.png", "--threshold", "0.99")
+    done = json.loads(mien(*by_photo, "--yes", "--json").stdout)
+    assert (done["forgotten"], done["kept"], done["left"]) == (["me.png"], 2, [])
+
+
 def test_sampling_gives_attributes_to_every_face(mien: Mien) -> None:
     assert mien("gallery", "sample", "gallery", "--count", "3").exit_code == 0
     info = _info(mien, "gallery")
@@ -131,6 +162,11 @@ def test_refuses(refused: Callable[..., str], mien: Mien, other_space: Path) -> 
     assert "photos" in refused("gallery", "add", "gallery", "photos")
     assert "new" in refused("gallery", "add", "new", "photos/000.png")
     assert "did you mean 001.png" in refused("gallery", "remove", "gallery", "01.png")
+    assert "did you mean 001.png" in refused("gallery", "forget", "gallery", "01.png")
+    assert "one of the two" in refused("gallery", "forget", "gallery")
+    assert "--space" in refused(
+        "gallery", "forget", "gallery", "--person", "a", "--space", other_space
+    )
     assert "new" in refused("gallery", "info", "new")
     assert "exclude" in refused(
         "gallery", "build", "new", "photos", "--csv", "a", "--split", "test"

@@ -20,6 +20,7 @@ from mien.cli import (
     invert,
     models,
     sample,
+    stores,
     study,
     train,
     translate,
@@ -113,6 +114,7 @@ app.command("sample")(sample.sample)
 app.command("interpolate")(sample.interpolate)
 app.command("attributes")(attributes.attributes)
 app.command("demo")(demo.demo)
+gallery.app.command("forget")(stores.forget)
 app.add_typer(gallery.app, name="gallery")
 app.add_typer(directions.app, name="directions")
 app.add_typer(models.app, name="models")

@@ -116,6 +116,11 @@ class Gallery:
         """The shape of one latent, (D,) or (L, D)."""
         return self._manifest.shape
 
+    @property
+    def shards(self) -> tuple[Shard, ...]:
+        """The files that hold its faces, in their order."""
+        return self._shards
+
     @cached_property
     def ids(self) -> tuple[str, ...]:
         """Ids [N], in the order they were added."""
