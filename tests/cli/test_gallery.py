@@ -125,6 +125,21 @@ def test_a_person_is_forgotten_after_being_listed(mien: Mien, astronaut: Path) -
     assert (done["forgotten"], done["kept"], done["left"]) == (["me.png"], 2, [])
 
 
+def test_an_exported_gallery_is_found_in_after_its_import(mien: Mien) -> None:
+    _photos(Path("photos"), 4)
+    mien("gallery", "build", "gallery", "photos", "--aligned", "--recognise")
+    result = mien("gallery", "export", "gallery", "-o", "people.zip")
+    assert "people.zip: 4 faces" in result.stdout, result.output
+    assert "4 faces added" in mien("gallery", "import", "copy", "people.zip").stdout
+    again = mien("gallery", "import", "copy", "people.zip")
+    assert "0 faces added, 4 were there already" in again.stdout
+    find = ("find", "photos/003.png", "--aligned", "-k", "4", "--json", "--gallery")
+    hits = [json.loads(mien(*find, place).stdout)["hits"] for place in ("gallery", "copy")]
+    assert hits[0] == hits[1]
+    mien("gallery", "export", "gallery", "-o", "bare.zip", "--no-thumbnails")
+    assert Path("bare.zip").stat().st_size < Path("people.zip").stat().st_size
+
+
 def test_sampling_gives_attributes_to_every_face(mien: Mien) -> None:
     assert mien("gallery", "sample", "gallery", "--count", "3").exit_code == 0
     info = _info(mien, "gallery")

@@ -1,4 +1,4 @@
-"""`mien gallery forget`: what leaves a gallery, and the proof that it has left."""
+"""`mien gallery forget|export|import`: what leaves a gallery, and what comes from another."""
 
 from __future__ import annotations
 
@@ -57,6 +57,37 @@ def forget(
     with output.progress_bar("forgetting") as progress:
         done = forget_faces(opened, ids or list(alike), progress)
     _report(gallery, done, json)
+
+
+def export(
+    gallery: Folder,
+    out: Annotated[Path, typer.Option("-o", "--out", help="File to write, .zip.")],
+    thumbnails: Annotated[bool, typer.Option(help="Also the faces' pictures.")] = True,
+) -> None:
+    """Write GALLERY's faces to one file of plain parts: latents.npy, faces.jsonl, thumbnails."""
+    from mien.search.exchange import export_gallery
+    from mien.search.gallery import Gallery
+
+    opened = Gallery.open(gallery)
+    with output.progress_bar("exporting") as progress:
+        export_gallery(opened, out, thumbnails, progress)
+    typer.echo(f"{out}: {len(opened)} faces, {out.stat().st_size / 1e6:.1f} MB")
+
+
+def import_(
+    gallery: Folder,
+    source: Annotated[Path, typer.Argument(help="What export wrote, packed or unpacked.")],
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Exchange faces that are there already.")
+    ] = False,
+) -> None:
+    """Add exported faces to GALLERY without encoding them again; run again, it goes on."""
+    from mien.search.exchange import import_gallery
+
+    with output.progress_bar("importing") as progress:
+        done = import_gallery(gallery, source, replace, progress)
+    skipped = f", {done.skipped} were there already" if done.skipped else ""
+    typer.echo(f"{gallery}: {done.added} faces added{skipped}")
 
 
 def _thumbnail(gallery: Gallery, person: str, number: int, aligned: bool, space: str) -> bytes:

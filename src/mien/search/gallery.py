@@ -117,6 +117,11 @@ class Gallery:
         return self._manifest.shape
 
     @property
+    def dtype(self) -> str:
+        """What latents are stored as, "float32" or "float16"."""
+        return self._manifest.dtype
+
+    @property
     def shards(self) -> tuple[Shard, ...]:
         """The files that hold its faces, in their order."""
         return self._shards

@@ -25,7 +25,9 @@ def to_thumbnail(face: np.ndarray) -> bytes:
 
 
 def from_thumbnail(data: bytes) -> Image.Image:
-    """The RGB picture of stored JPEG bytes; BadGallery when they are damaged."""
+    """The RGB picture of stored JPEG bytes; BadGallery when they are damaged or none."""
+    if not data:
+        raise BadGallery("a face came without a thumbnail; import it again with its thumbnail")
     try:
         return Image.open(io.BytesIO(data), formats=["JPEG"]).convert("RGB")
     except (OSError, SyntaxError, ValueError) as error:
