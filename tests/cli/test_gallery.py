@@ -140,6 +140,25 @@ def test_an_exported_gallery_is_found_in_after_its_import(mien: Mien) -> None:
     assert Path("bare.zip").stat().st_size < Path("people.zip").stat().st_size
 
 
+def test_an_index_in_milvus_changes_no_answer(mien: Mien) -> None:
+    pytest.importorskip("milvus_lite")
+    _photos(Path("photos"), 20)
+    mien("gallery", "build", "gallery", "photos", "--aligned")
+    find = ("find", "photos/003.png", "--aligned", "--gallery", "gallery", "--json")
+    adjust = ("--adjust", "Smiling=1")
+    before = mien(*find, *adjust).stdout
+    result = mien("gallery", "index", "gallery", "--uri", "people.db")
+    assert result.exit_code == 0, result.output
+    assert "20 faces in" in result.stdout
+    assert "recall@10 1.000 plain, 1.000 adjusted" in result.stdout
+    assert mien(*find, *adjust, "--index").stdout == before
+    assert "recall@10 1.000" in "".join(mien("gallery", "info", "gallery").stdout.split("\n"))
+    assert "make it again" in mien("gallery", "forget", "gallery", "004.png").stdout
+    assert "no index; make one" in mien(*find, "--index").stderr
+    assert mien("gallery", "index", "gallery").exit_code == 0  # where it was
+    assert mien("gallery", "index", "gallery", "--drop").stdout == "gallery: no index\n"
+
+
 def test_sampling_gives_attributes_to_every_face(mien: Mien) -> None:
     assert mien("gallery", "sample", "gallery", "--count", "3").exit_code == 0
     info = _info(mien, "gallery")
@@ -178,6 +197,7 @@ def test_refuses(refused: Callable[..., str], mien: Mien, other_space: Path) -> 
     assert "new" in refused("gallery", "add", "new", "photos/000.png")
     assert "did you mean 001.png" in refused("gallery", "remove", "gallery", "01.png")
     assert "did you mean 001.png" in refused("gallery", "forget", "gallery", "01.png")
+    assert "give --uri" in refused("gallery", "index", "gallery")
     assert "one of the two" in refused("gallery", "forget", "gallery")
     assert "--space" in refused(
         "gallery", "forget", "gallery", "--person", "a", "--space", other_space

@@ -124,7 +124,7 @@ def test_the_search_finds_what_a_plain_search_finds(tmp_path, monkeypatch):
     sought = [random.integers(0, 4, length, np.uint8).tobytes() for length in lengths]
     sought += [data[start : start + 700] for start in range(900, 49_000, 950)]
     traces = [Trace(str(number), "code", part) for number, part in enumerate(sought)]
-    found = search_files(tmp_path, traces).left
+    found = search_files([tmp_path], traces).left
     for place in ("data", "data.zip:inner"):
         here = {left.face for left in found if left.file == place}
         assert here == {str(number) for number, part in enumerate(sought) if part in data}

@@ -114,10 +114,10 @@ app.command("sample")(sample.sample)
 app.command("interpolate")(sample.interpolate)
 app.command("attributes")(attributes.attributes)
 app.command("demo")(demo.demo)
-for name, command in (
-    ("forget", stores.forget), ("export", stores.export), ("import", stores.import_),
-):  # fmt: skip
-    gallery.app.command(name)(command)
+gallery.app.command("forget")(stores.forget)
+gallery.app.command("export")(stores.export)
+gallery.app.command("import")(stores.import_)
+gallery.app.command("index")(stores.index)
 app.add_typer(gallery.app, name="gallery")
 app.add_typer(directions.app, name="directions")
 app.add_typer(models.app, name="models")

@@ -1,4 +1,4 @@
-"""`mien gallery forget|export|import`: what leaves a gallery, and what comes from another."""
+"""`mien gallery forget|export|import|index`: what leaves a gallery, or goes to another store."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli import options, output
-from mien.cli.gallery import Folder, Json
+from mien.cli.gallery import Folder, Json, describe_index
 from mien.errors import BadInput, MienError
 
 if TYPE_CHECKING:
@@ -90,6 +90,40 @@ def import_(
     typer.echo(f"{gallery}: {done.added} faces added{skipped}")
 
 
+def index(
+    gallery: Folder,
+    uri: Annotated[
+        str | None,
+        typer.Option("--uri", help="FILE.db, embedded, or http://HOST:PORT of a Milvus server."),
+    ] = None,
+    basis: Annotated[str, typer.Option("--basis", metavar="MODEL")] = options.BASIS,
+    kind: Annotated[str, typer.Option("--kind", help="HNSW, a graph, or FLAT, a scan.")] = "HNSW",
+    drop: Annotated[bool, typer.Option("--drop", help="Take the index out of its store.")] = False,
+) -> None:
+    """Index GALLERY's faces in Milvus, so that mien find --index with BASIS asks it first.
+
+    For galleries that outgrow one machine's memory. The folder stays what counts; run again after
+    adding many faces. Example: mien gallery index people --uri people.db
+    """
+    from mien.directions import open_directions
+    from mien.search._index_card import read_card
+    from mien.search.gallery import Gallery
+    from mien.search.indexing import build_index, drop_index
+
+    opened = Gallery.open(gallery)
+    if drop:
+        drop_index(opened.folder)
+        typer.echo(f"{gallery}: no index")
+        return
+    known = read_card(opened.folder)
+    where = uri or (known.uri if known else "")
+    if not where:
+        raise BadInput("give --uri, a file that ends with .db or http://HOST:PORT")
+    with output.progress_bar("indexing") as progress:
+        card = build_index(opened, open_directions(basis), where, kind, progress)
+    typer.echo(f"{gallery}: {describe_index(card)}")
+
+
 def _thumbnail(gallery: Gallery, person: str, number: int, aligned: bool, space: str) -> bytes:
     """The face of an id or of a photo, as the gallery would store it."""
     from mien.checkpoint import mark, space_card
@@ -128,7 +162,8 @@ def _report(gallery: Path, done: Forgotten, json: bool) -> None:
     found = done.searched
     if json:
         proof = {"files": found.files, "bytes": found.bytes, "left": list(map(asdict, found.left))}
-        output.print_json({"forgotten": list(done.ids), "kept": done.kept, **proof})
+        told = {"forgotten": list(done.ids), "kept": done.kept, "index_dropped": done.dropped}
+        output.print_json(told | proof)
     else:
         typer.echo(
             f"{gallery}: forgot {len(done.ids)}, {done.kept} faces left; searched {found.files} "
@@ -142,4 +177,5 @@ def _report(gallery: Path, done: Forgotten, json: bool) -> None:
             "or delete that file"
         )
     if not json:
-        typer.echo("nothing of them is left")
+        again = "; its index was dropped, make it again with mien gallery index"
+        typer.echo("nothing of them is left" + (again if done.dropped else ""))

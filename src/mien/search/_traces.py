@@ -83,17 +83,20 @@ def piece_traces(face: str, what: str, piece: np.ndarray) -> list[Trace]:
 
 
 def search_files(
-    folder: Path, traces: Sequence[Trace], progress: Callable[[int, int, str], None] | None = None
+    folders: Sequence[Path],
+    traces: Sequence[Trace],
+    progress: Callable[[int, int, str], None] | None = None,
 ) -> Searched:
-    """Look for `traces` in every file of a folder and of the folders in it.
+    """Look for `traces` in every file of some folders and of the folders in them.
 
+    Files of the first folder are named from there, others by their whole path.
     progress(step, steps, text) is called a file. Raises BadInput for a file that
     cannot be read, for then nothing is proven.
     """
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = sorted({path for folder in folders for path in folder.rglob("*") if path.is_file()})
     finder, left, size = _Finder(traces), dict[Left, None](), 0
     for number, path in enumerate(files):
-        name = path.relative_to(folder).as_posix()
+        name = str(path.relative_to(folders[0]) if path.is_relative_to(folders[0]) else path)
         if progress is not None:
             progress(number, len(files), name)
         try:

@@ -4,7 +4,9 @@
 it leaves is the plan of the codes: its mean, components and scales were fitted
 on faces among which the forgotten ones may have been, so plans are fitted anew
 on those that stay. Then every file of the folder is searched for the faces'
-ids, paths, thumbnails, latents and codes.
+ids, paths, thumbnails, latents and codes. An index in Milvus goes first and as a
+whole, because stores keep what is deleted from them; it is made again by
+`mien gallery index`.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ import numpy as np
 from mien.errors import UnknownName
 from mien.recognise import identity
 from mien.search._code_files import Progress, code_pieces, encode_all, refit_plans
+from mien.search._index_card import read_card
+from mien.search._milvus_client import local_folder
 from mien.search._traces import (
     Left,
     Searched,
@@ -27,6 +31,7 @@ from mien.search._traces import (
     search_files,
 )
 from mien.search.gallery import Gallery
+from mien.search.indexing import drop_index, stored_vectors
 from mien.search.thumbnail import faces_of
 
 BATCH = 64  # thumbnails in memory at once
@@ -36,11 +41,15 @@ __all__ = ["Forgotten", "Left", "forget", "same_person"]
 
 @dataclass(frozen=True)
 class Forgotten:
-    """ids: of the faces. kept: faces left in the gallery. searched: the proof."""
+    """ids: of the faces. kept: faces left in the gallery. searched: the proof.
+
+    dropped: uri of the index that went with them, "" when there was none.
+    """
 
     ids: tuple[str, ...]
     kept: int
     searched: Searched
+    dropped: str = ""
 
     @property
     def proven(self) -> bool:
@@ -53,10 +62,11 @@ def forget(gallery: Gallery, ids: Collection[str], progress: Progress | None = N
 
     Killed at any moment, the gallery has all of the faces or none; what a dead
     writer left over is swept by the next write. The proof covers the folder's
-    files: not backups, not blocks of the disk that were freed, not the photos
-    themselves. progress(step, steps, text) is called a file. Raises UnknownName
-    when a face is not here (none is deleted), BadInput for a file that cannot
-    be searched.
+    files, and an embedded index's: not backups, not blocks of the disk that were
+    freed, not a cluster's storage, not the photos themselves. progress(step,
+    steps, text) is called a file. Raises UnknownName when a face is not here
+    (none is deleted), BadInput for a file that cannot be searched or an index
+    that cannot be reached.
     """
     names = tuple(dict.fromkeys(ids))
     with gallery.writing():
@@ -64,11 +74,17 @@ def forget(gallery: Gallery, ids: Collection[str], progress: Progress | None = N
             if name not in gallery:
                 raise UnknownName("face", name, gallery.ids)
         traces = _traces(gallery, names)
+        card = read_card(gallery.folder)
+        drop_index(gallery.folder)
         gone = [gallery.places[name] for name in names]
         refit_plans(gallery.folder, gallery.shards, np.delete(np.arange(len(gallery)), gone))
         gallery.remove(names)
         encode_all(gallery.folder, gallery.shards, progress)
-        return Forgotten(names, len(gallery), search_files(gallery.folder, traces, progress))
+        index = card and local_folder(card.uri)
+        folders = [gallery.folder, *([index] if index else [])]
+        searched = search_files(folders, traces, progress)
+    dropped = card.uri if card and card.collection else ""
+    return Forgotten(names, len(gallery), searched, dropped)
 
 
 def same_person(
@@ -110,4 +126,6 @@ def _traces(gallery: Gallery, names: Sequence[str]) -> list[Trace]:
             found += number_traces(name, "latent", latent)
             for piece in code_pieces(gallery.folder, shard, row):
                 found += piece_traces(name, "code", piece)
+    for name, vector in stored_vectors(gallery, names):
+        found += piece_traces(name, "code", vector)
     return found
