@@ -68,7 +68,7 @@ def search_many(
     if not queries:
         return []
     rows, count = check_search(gallery, queries, directions, among)
-    asked = [placed(query, directions) for query in queries]
+    asked = [as_asked(query, directions) for query in queries]
     proofs = _proofs(gallery, directions.vectors, asked, rows, [query.k for query in queries])
     return [
         Answer(nearest(gallery, proof.near, one, directions, query.k), proof.reads, count)
@@ -110,7 +110,7 @@ def _proofs(
     ]
 
 
-def placed(query: Query, directions: Directions) -> Asked:
+def as_asked(query: Query, directions: Directions) -> Asked:
     """A query as its latent, the basis, its move along it, and its weights."""
     latent = query.latent.flat[0]
     scores = latent.astype(np.float64) @ directions.double

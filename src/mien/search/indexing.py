@@ -59,13 +59,7 @@ def build_index(
         if not gallery.shards:
             raise BadInput(f"{gallery.folder} has no faces to index; add some first")
         client = connect(uri)
-        old = read_card(gallery.folder)
-        if old is not None and old.uri != uri:
-            drop_index(gallery.folder)
-            old = None
-        if old is None:  # the owner is known before anything of it lies in the store
-            old = IndexCard(uri, kind, f"mien_{secrets.token_hex(8)}")
-            write_card(gallery.folder, old)
+        old = _known(gallery.folder, uri, kind)
         lift = fit_lift(gallery.shards, directions.double)
         name = f"{old.owner}_{'b' if old.collection.endswith('_a') else 'a'}"
         with said(uri):
@@ -81,6 +75,20 @@ def build_index(
         write_card(gallery.folder, card)
         with said(uri):
             _drop(client, old.owner, keep=name)
+    return card
+
+
+def _known(folder: Path, uri: str, kind: str) -> IndexCard:
+    """The card of an index at `uri`; one elsewhere is dropped.
+
+    Written before anything lies in the store, so that a dead build's leavings have an owner.
+    """
+    card = read_card(folder)
+    if card is not None and card.uri == uri:
+        return card
+    drop_index(folder)
+    card = IndexCard(uri, kind, f"mien_{secrets.token_hex(8)}")
+    write_card(folder, card)
     return card
 
 

@@ -100,7 +100,7 @@ class MilvusIndex:
         self, query: Query, directions: Directions, lift: Lift, wanted: _Wanted
     ) -> Answer | None:
         """None where the index cannot be sure."""
-        asked = exact.placed(query, directions)
+        asked = exact.as_asked(query, directions)
         vector, constant, slack = lift.query(asked)
         count = max(4 * query.k, query.k + 64)
         while np.isfinite(vector).all() and np.isfinite(slack):
