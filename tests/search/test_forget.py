@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mien.errors import UnknownName
+from mien.errors import BadInput, UnknownName
 from mien.search._traces import Trace, search_files
 from mien.search.codes import CodeOptions
 from mien.search.forget import forget, same_person
@@ -104,6 +104,33 @@ def test_names_inside_longer_names_and_other_faces_are_no_traces(stored):
     (stored.folder / "notes.txt").write_text("photo-77 and other/photo-7 and photo-7.png")
     (stored.folder / "faces.jsonl").write_text('{"id": "photo-70"}')
     assert left_by(stored) == set()
+
+
+@pytest.mark.parametrize("block", [5, 9, 16, 1 << 20])
+def test_names_are_told_from_longer_ones_wherever_a_file_is_cut(tmp_path, monkeypatch, block):
+    monkeypatch.setattr("mien.search._traces.BLOCK", block)
+    texts = {
+        "photo-7": True, "photo-7.": True, "seen: photo-7, twice": True, "(photo-7)": True,
+        "photo-77": False, "photo-7.png": False, "a/photo-7": False, "my.photo-7": False,
+        "photo-7/a": False, "photo-77 and photo-7": True,
+    }  # fmt: skip
+    for number, text in enumerate(texts):
+        for pad in range(12):
+            (tmp_path / f"{number}-{pad}").write_text(" " * pad + text)
+    found = search_files([tmp_path], [Trace("f", "id", b"photo-7", text=True)]).left
+    wanted = [number for number, present in enumerate(texts.values()) if present]
+    assert {left.file for left in found} == {f"{n}-{pad}" for n in wanted for pad in range(12)}
+
+
+def test_what_cannot_be_searched_is_said_before_anything_is_gone(stored):
+    with zipfile.ZipFile(stored.folder / "mine.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("inner", bytes(1000))
+    data = bytearray((stored.folder / "mine.zip").read_bytes())
+    data[36:40] = b"\xff" * 4  # inside the packed bytes
+    (stored.folder / "mine.zip").write_bytes(data)
+    with pytest.raises(BadInput, match=r"cannot search .*mine.zip .* take it out"):
+        forget(stored, ["photo-7"])
+    assert "photo-7" in Gallery.open(stored.folder)
 
 
 def test_another_face_made_of_the_same_photo_is_named(stored):

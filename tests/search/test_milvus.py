@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mien.errors import BadGallery, BadInput, SpaceMismatch, UnknownName
+from mien.errors import BadGallery, BadInput, MissingExtra, SpaceMismatch, UnknownName
 from mien.search import exact
 from mien.search.codes import CodeOptions
 from mien.search.exact import Filter
@@ -233,6 +234,12 @@ def test_the_same_code_asks_a_server(tmp_path):
         database.close()
     with pytest.raises(BadInput, match=rf"http://127.0.0.1:{port} cannot be used"):
         build_index(made, ALONG, f"http://127.0.0.1:{port}")
+
+
+def test_without_pymilvus_the_extra_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pymilvus", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'mien\[milvus\]'"):
+        build_index(gallery(tmp_path / "g", ROWS[:5]), ALONG, str(tmp_path / "g.db"))
 
 
 def test_refuses(indexed, tmp_path):

@@ -10,22 +10,25 @@ from __future__ import annotations
 import json
 import re
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 
 from mien.errors import BadInput
 
 BLOCK = 1 << 24  # bytes searched at once
+UNREADABLE = (OSError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError)
 ANCHOR = 4  # bytes of a trace that every place of a file is compared with
 TABLE = 22  # bits of the table that rules out most places
 PRIME = np.uint32(0x9E3779B1)  # Knuth, "The Art of Computer Programming" 3, 6.4
 SHORT = 6  # bytes; a shorter name is looked for in quotes only
 LONG = 8  # bytes of numbers that are no accident elsewhere
-WORD = re.compile(rb"[\w./\\-]")  # what a longer name would go on with
+BEFORE = re.compile(rb"[\w./\\-]")  # what stands before the rest of a longer name
+AFTER = re.compile(rb"[\w/\\-]|\.\w")  # and after it; a full stop does not
 
 
 @dataclass(frozen=True)
@@ -104,10 +107,9 @@ def search_files(
             for place, block in _blocks_of(path, finder.longest):
                 for trace in finder.found(block):
                     left[Left(trace.face, trace.what, name + place)] = None
-        except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        except UNREADABLE as error:
             raise BadInput(
-                f"cannot search {path} ({error}); make it readable or take it out, "
-                "then run the same again"
+                f"cannot search {path} ({error}); make it readable or take it out of the folder"
             ) from error
     return Searched(len(files), size, tuple(left))
 
@@ -126,13 +128,14 @@ def _blocks_of(path: Path, overlap: int) -> Iterator[tuple[str, bytes]]:
                         yield f":{member.filename}", block
 
 
-def _blocks(file: BinaryIO | Iterable[bytes], overlap: int) -> Iterator[bytes]:
-    """Blocks that overlap, so that no trace is cut in two."""
-    kept = b""
-    while fresh := file.read(BLOCK):  # type: ignore[union-attr]
+def _blocks(file: IO[bytes], overlap: int) -> Iterator[bytes]:
+    """Blocks that overlap, so that no trace is cut in two, with a zero at both ends of the file."""
+    kept = b"\0"
+    while fresh := file.read(BLOCK):
         block = kept + fresh
         yield block
         kept = block[-overlap:]
+    yield kept + b"\0\0"
 
 
 class _Finder:
@@ -142,7 +145,7 @@ class _Finder:
         self._table = np.zeros(1 << TABLE, bool)
         self._by_anchor: dict[bytes, list[tuple[int, Trace]]] = {}
         self._short = [trace for trace in traces if len(trace.data) < ANCHOR]
-        self.longest = max((len(trace.data) for trace in traces), default=0) + 1
+        self.longest = max((len(trace.data) for trace in traces), default=0) + 3
         for trace in traces:
             if len(trace.data) >= ANCHOR:
                 start = (len(trace.data) - ANCHOR) // 2  # beginnings are often alike
@@ -153,6 +156,8 @@ class _Finder:
     def found(self, block: bytes) -> list[Trace]:
         """The traces in a block, each once."""
         hits = {id(trace): trace for trace in self._short if trace.data in block}
+        if not self._by_anchor:
+            return list(hits.values())
         for place in self._places(block):
             for start, trace in self._by_anchor.get(block[place : place + ANCHOR], ()):
                 at = place - start
@@ -177,5 +182,8 @@ def _hash(words: np.ndarray) -> np.ndarray:
 
 
 def _inside_a_name(block: bytes, start: int, length: int) -> bool:
-    around = (block[max(0, start - 1) : start], block[start + length : start + length + 1])
-    return any(WORD.fullmatch(side) for side in around)
+    """Whether it is, or lies at an edge of the block, where another block shows it whole."""
+    end = start + length
+    if start < 1 or end + 2 > len(block):
+        return True
+    return bool(BEFORE.match(block, start - 1) or AFTER.match(block, end))

@@ -66,22 +66,23 @@ def forget(gallery: Gallery, ids: Collection[str], progress: Progress | None = N
     freed, not a cluster's storage, not the photos themselves. progress(step,
     steps, text) is called a file. Raises UnknownName when a face is not here
     (none is deleted), BadInput for a file that cannot be searched or an index
-    that cannot be reached.
+    that cannot be reached (likewise).
     """
     names = tuple(dict.fromkeys(ids))
     with gallery.writing():
         for name in names:
             if name not in gallery:
                 raise UnknownName("face", name, gallery.ids)
-        traces = _traces(gallery, names)
         card = read_card(gallery.folder)
+        index = card and local_folder(card.uri)
+        folders = [gallery.folder, *([index] if index else [])]
+        search_files(folders, [])  # what cannot be searched is found before anything is gone
+        traces = _traces(gallery, names)
         drop_index(gallery.folder)
         gone = [gallery.places[name] for name in names]
         refit_plans(gallery.folder, gallery.shards, np.delete(np.arange(len(gallery)), gone))
         gallery.remove(names)
         encode_all(gallery.folder, gallery.shards, progress)
-        index = card and local_folder(card.uri)
-        folders = [gallery.folder, *([index] if index else [])]
         searched = search_files(folders, traces, progress)
     dropped = card.uri if card and card.collection else ""
     return Forgotten(names, len(gallery), searched, dropped)

@@ -56,25 +56,27 @@ def build_index(
     folder = local_folder(uri)
     uri = uri if folder is None else str(folder.absolute())
     with gallery.writing():
-        if not gallery.shards:
-            raise BadInput(f"{gallery.folder} has no faces to index; add some first")
-        client = connect(uri)
-        old = _known(gallery.folder, uri, kind)
-        lift = fit_lift(gallery.shards, directions.double)
-        name = f"{old.owner}_{'b' if old.collection.endswith('_a') else 'a'}"
-        with said(uri):
-            _drop(client, name)
-            _create(client, name, lift.width, kind)
-            _insert(client, name, gallery.shards, lift, progress)
-        card = replace(
-            old, kind=kind, collection=name, basis=digest(directions.vectors), faces=len(gallery),
-            shards=tuple(shard.path.name for shard in gallery.shards),
-            centre=tuple(lift.centre.tolist()), scales=lift.scales, radius=lift.radius,
-        )  # fmt: skip
-        card = replace(card, recall=measure(MilvusIndex(gallery, card), directions))
-        write_card(gallery.folder, card)
-        with said(uri):
-            _drop(client, old.owner, keep=name)
+        return _build(gallery, directions, uri, kind, progress)
+
+
+def _build(
+    gallery: Gallery, directions: Directions, uri: str, kind: str, progress: Progress | None
+) -> IndexCard:
+    if not gallery.shards:
+        raise BadInput(f"{gallery.folder} has no faces to index; add some first")
+    client = connect(uri)
+    old = _known(gallery.folder, uri, kind)
+    lift = fit_lift(gallery.shards, directions.double)
+    name = f"{old.owner}_{'b' if old.collection.endswith('_a') else 'a'}"
+    with said(uri):
+        _drop(client, name)
+        _create(client, name, lift.width, kind)
+        _insert(client, name, gallery.shards, lift, progress)
+    card = _laid(replace(old, kind=kind, collection=name), gallery, lift)
+    card = replace(card, recall=measure(MilvusIndex(gallery, card), directions))
+    write_card(gallery.folder, card)
+    with said(uri):
+        _drop(client, old.owner, keep=name)
     return card
 
 
@@ -90,6 +92,15 @@ def _known(folder: Path, uri: str, kind: str) -> IndexCard:
     card = IndexCard(uri, kind, f"mien_{secrets.token_hex(8)}")
     write_card(folder, card)
     return card
+
+
+def _laid(card: IndexCard, gallery: Gallery, lift: Lift) -> IndexCard:
+    """The card with what was laid into its collection, and how."""
+    return replace(
+        card, basis=digest(lift.vectors), faces=len(gallery),
+        shards=tuple(shard.path.name for shard in gallery.shards),
+        centre=tuple(lift.centre.tolist()), scales=lift.scales, radius=lift.radius,
+    )  # fmt: skip
 
 
 def drop_index(folder: Path) -> None:
