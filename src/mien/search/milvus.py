@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -22,12 +23,14 @@ from mien.errors import BadInput
 from mien.search import exact
 from mien.search._index_card import IndexCard, read_card
 from mien.search._milvus_client import connect, digest, numbers, said
+from mien.search.bounds import Asked
 from mien.search.exact import Answer, Filter
 from mien.search.gallery import Gallery
 from mien.search.lift import Lift
 from mien.types import Directions, Query
 
 MOST = 16_384  # hits of a search: Milvus's limit
+TOGETHER = 32  # queries of a call
 SPARSE = 0.1  # part of the faces below which a filter starves a graph: the exact store answers
 
 
@@ -37,6 +40,26 @@ class _Wanted:
 
     expression: str
     fresh: np.ndarray
+    count: int
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A query, along the basis, and lifted (see `Lift.query`)."""
+
+    query: Query
+    asked: Asked
+    vector: np.ndarray
+    constant: float
+    slack: float
+
+
+@dataclass(frozen=True)
+class _Found:
+    """rows: of the gallery. last: the least inner product of `count`, infinite if fewer came."""
+
+    rows: np.ndarray
+    last: float
     count: int
 
 
@@ -90,45 +113,58 @@ class MilvusIndex:
             np.array(self.card.centre), directions.double, self.card.scales, self.card.radius
         )
         wanted = _Wanted(self._expression(among or Filter()), self._fresh_rows(rows), count)
+        asked = [_lifted(query, directions, lift) for query in queries]
         return [
-            self._answer(query, directions, lift, wanted)
-            or exact.search_many(self.gallery, [query], directions, among)[0]
-            for query in queries
+            self._answer(one, directions, wanted, first)
+            or exact.search_many(self.gallery, [one.query], directions, among)[0]
+            for one, first in zip(asked, self._firsts(asked, wanted), strict=True)
         ]
 
+    def _firsts(self, asked: Sequence[_Asked], wanted: _Wanted) -> list[_Found | None]:
+        """What each query gets at first, many in a call; None where float32 overflows."""
+        found: dict[int, _Found] = {}
+        usable = [at for at, one in enumerate(asked) if np.isfinite([*one.vector, one.slack]).all()]
+        count = min(MOST, max(max(4 * one.query.k, one.query.k + 64) for one in asked))
+        for start in range(0, len(usable), TOGETHER):
+            part = usable[start : start + TOGETHER]
+            vectors = [asked[at].vector for at in part]
+            found.update(zip(part, self._ask(vectors, count, wanted.expression), strict=True))
+        return [found.get(at) for at in range(len(asked))]
+
     def _answer(
-        self, query: Query, directions: Directions, lift: Lift, wanted: _Wanted
+        self, one: _Asked, directions: Directions, wanted: _Wanted, found: _Found | None
     ) -> Answer | None:
         """None where the index cannot be sure."""
-        asked = exact.as_asked(query, directions)
-        vector, constant, slack = lift.query(asked)
-        count = max(4 * query.k, query.k + 64)
-        while np.isfinite(vector).all() and np.isfinite(slack):
-            count = min(count, MOST)
-            found, last = self._ask(vector, count, wanted.expression)
-            rows = np.union1d(found, wanted.fresh)
-            if len(rows) >= query.k:
-                hits = exact.nearest(self.gallery, rows, asked, directions, query.k)
-                if len(rows) == wanted.count or constant - last - slack > hits[-1].distance:
+        k = one.query.k
+        while found is not None:
+            rows = np.union1d(found.rows, wanted.fresh)
+            if len(rows) >= k:
+                hits = exact.nearest(self.gallery, rows, one.asked, directions, k)
+                beyond = one.constant - found.last - one.slack > hits[-1].distance
+                if len(rows) == wanted.count or beyond:
                     return Answer(hits, len(rows), wanted.count)
-            if last == np.inf or count == MOST:  # the index has no more to give
+            if found.last == np.inf or found.count == MOST:  # the index has no more to give
                 break
-            count *= 4
+            more = min(4 * found.count, MOST)
+            [found] = self._ask([one.vector], more, wanted.expression)
         return None
 
-    def _ask(self, vector: np.ndarray, count: int, expression: str) -> tuple[np.ndarray, float]:
-        """(rows of the gallery, the least inner product; infinite when there were fewer)."""
+    def _ask(self, vectors: list[np.ndarray], count: int, expression: str) -> list[_Found]:
         with said(self.card.uri):
-            [hits] = self._client.search(
-                self.card.collection, data=[vector], filter=expression, limit=count,
+            answers = self._client.search(
+                self.card.collection, data=vectors, filter=expression, limit=count,
                 search_params={"params": {"ef": max(512, 2 * count)}},
                 consistency_level="Strong",
             )  # fmt: skip
+        return [self._found(hits, count) for hits in answers]
+
+    def _found(self, hits: Sequence[Any], count: int) -> _Found:
         last = float(hits[-1]["distance"]) if len(hits) == count else np.inf
         found = np.array([hit["number"] for hit in hits], np.int64)
         places = np.searchsorted(self._numbers, found, sorter=self._order)
         rows = self._order[np.minimum(places, len(self._order) - 1)]
-        return rows[self._numbers[rows] == found], last  # faces removed since are left out
+        # faces removed since are left out
+        return _Found(rows[self._numbers[rows] == found], last, count)
 
     def _fresh_rows(self, rows: np.ndarray | None) -> np.ndarray:
         fresh: np.ndarray = np.flatnonzero(self._fresh)
@@ -145,3 +181,8 @@ class MilvusIndex:
                 here = [self.gallery.places[name] for name in names if name in self.gallery]
                 parts.append(f"number {word} {self._numbers[here].tolist()}" if here else "")
         return " and ".join(part for part in parts if part)
+
+
+def _lifted(query: Query, directions: Directions, lift: Lift) -> _Asked:
+    asked = exact.as_asked(query, directions)
+    return _Asked(query, asked, *lift.query(asked))
