@@ -221,9 +221,9 @@ def fewer(bounds: Bounds, stages: int) -> Bounds:
 def brute(gallery: Gallery, query: Query, named: Directions) -> list[str]:
     """Ids of the nearest by the plain formula over every latent, in float64."""
     from mien.search.distance import explain
-    from mien.search.exact import _asked
+    from mien.search.exact import as_asked
 
-    asked, found = _asked(query, named), []
+    asked, found = as_asked(query, named), []
     for start in range(0, len(gallery), 5000):
         rows = np.arange(start, min(start + 5000, len(gallery)))
         values = gallery.rows(rows).astype(np.float32)

@@ -94,6 +94,71 @@ def test_add_and_remove(mien: Mien) -> None:
     assert "removed 2, 2 faces left" in result.stdout
 
 
+def test_forgetting_is_proven_by_a_search_of_every_file(mien: Mien) -> None:
+    _photos(Path("photos"), 3)
+    mien("gallery", "build", "gallery", "photos", "--aligned")
+    done = json.loads(mien("gallery", "forget", "gallery", "001.png", "--json").stdout)
+    assert (done["forgotten"], done["kept"], done["left"]) == (["001.png"], 2, [])
+    files = [path for path in Path("gallery").iterdir() if path.is_file()]
+    assert done["files"] == len(files)
+    assert not any(b"001.png" in path.read_bytes() for path in files)
+    Path("gallery/notes.txt").write_text("002.png: a friend")
+    result = mien("gallery", "forget", "gallery", "002.png")
+    assert result.exit_code == 2
+    assert "still holds id of 002.png in notes.txt; forget the face" in result.stderr
+    assert "nothing of them is left" in mien("gallery", "forget", "gallery", "000.png").stdout
+
+
+def test_a_person_is_forgotten_after_being_listed(mien: Mien, astronaut: Path) -> None:
+    _photos(Path("photos"), 2)
+    shutil.copy(astronaut, "me.png")
+    mien("gallery", "build", "gallery", "photos", "--aligned")
+    mien("gallery", "add", "gallery", "me.png")
+    person = ("gallery", "forget", "gallery", "--person", "me.png")
+    listed = mien(*person)
+    assert "nothing is forgotten yet" in listed.stdout
+    assert json.loads(mien(*person, "--json").stdout)["faces"][0]["id"] == "me.png"
+    assert _info(mien, "gallery")["count"] == 3
+    shutil.copy(astronaut, "elsewhere.png")
+    by_photo = ("gallery", "forget", "gallery", "--person", "elsewhere.png", "--threshold", "0.99")
+    done = json.loads(mien(*by_photo, "--yes", "--json").stdout)
+    assert (done["forgotten"], done["kept"], done["left"]) == (["me.png"], 2, [])
+
+
+def test_an_exported_gallery_is_found_in_after_its_import(mien: Mien) -> None:
+    _photos(Path("photos"), 4)
+    mien("gallery", "build", "gallery", "photos", "--aligned", "--recognise")
+    result = mien("gallery", "export", "gallery", "-o", "people.zip")
+    assert "people.zip: 4 faces" in result.stdout, result.output
+    assert "4 faces added" in mien("gallery", "import", "copy", "people.zip").stdout
+    again = mien("gallery", "import", "copy", "people.zip")
+    assert "0 faces added, 4 were there already" in again.stdout
+    find = ("find", "photos/003.png", "--aligned", "-k", "4", "--json", "--gallery")
+    hits = [json.loads(mien(*find, place).stdout)["hits"] for place in ("gallery", "copy")]
+    assert hits[0] == hits[1]
+    mien("gallery", "export", "gallery", "-o", "bare.zip", "--no-thumbnails")
+    assert Path("bare.zip").stat().st_size < Path("people.zip").stat().st_size
+
+
+def test_an_index_in_milvus_changes_no_answer(mien: Mien) -> None:
+    pytest.importorskip("milvus_lite")
+    _photos(Path("photos"), 20)
+    mien("gallery", "build", "gallery", "photos", "--aligned")
+    find = ("find", "photos/003.png", "--aligned", "--gallery", "gallery", "--json")
+    adjust = ("--adjust", "Smiling=1")
+    before = mien(*find, *adjust).stdout
+    result = mien("gallery", "index", "gallery", "--uri", "people.db")
+    assert result.exit_code == 0, result.output
+    assert "20 faces in" in result.stdout
+    assert "recall@10 1.000 plain, 1.000 adjusted" in result.stdout
+    assert mien(*find, *adjust, "--index").stdout == before
+    assert "recall@10 1.000" in "".join(mien("gallery", "info", "gallery").stdout.split("\n"))
+    assert "make it again" in mien("gallery", "forget", "gallery", "004.png").stdout
+    assert "no index; make one" in mien(*find, "--index").stderr
+    assert mien("gallery", "index", "gallery").exit_code == 0  # where it was
+    assert mien("gallery", "index", "gallery", "--drop").stdout == "gallery: no index\n"
+
+
 def test_sampling_gives_attributes_to_every_face(mien: Mien) -> None:
     assert mien("gallery", "sample", "gallery", "--count", "3").exit_code == 0
     info = _info(mien, "gallery")
@@ -131,6 +196,12 @@ def test_refuses(refused: Callable[..., str], mien: Mien, other_space: Path) -> 
     assert "photos" in refused("gallery", "add", "gallery", "photos")
     assert "new" in refused("gallery", "add", "new", "photos/000.png")
     assert "did you mean 001.png" in refused("gallery", "remove", "gallery", "01.png")
+    assert "did you mean 001.png" in refused("gallery", "forget", "gallery", "01.png")
+    assert "give --uri" in refused("gallery", "index", "gallery")
+    assert "one of the two" in refused("gallery", "forget", "gallery")
+    assert "--space" in refused(
+        "gallery", "forget", "gallery", "--person", "a", "--space", other_space
+    )
     assert "new" in refused("gallery", "info", "new")
     assert "exclude" in refused(
         "gallery", "build", "new", "photos", "--csv", "a", "--split", "test"

@@ -93,9 +93,9 @@ def test_few_faces_are_compared_in_full():
     named = directions(basis(0, 64, 8))
     held = Held(rng.normal(size=(2000, 64)), tuple(map(str, range(2000))))
     query = Query(held.latent[:1], {"A1": 1.0}, {"A1": 3.0}, 10)
-    from mien.search.exact import _asked
+    from mien.search.exact import as_asked
 
-    near = _candidates(held, named.vectors, _asked(query, named), np.arange(2000), 10)
+    near = _candidates(held, named.vectors, as_asked(query, named), np.arange(2000), 10)
     assert 10 <= len(near) <= 20
 
 

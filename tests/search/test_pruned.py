@@ -11,7 +11,7 @@ from mien.errors import BadInput, UnknownName
 from mien.search.bounds import Asked, Bounds, place
 from mien.search.codes import CodeOptions, encode, fit_plan
 from mien.search.distance import explain
-from mien.search.exact import Filter, _asked, search, search_many
+from mien.search.exact import Filter, as_asked, search, search_many
 from mien.search.gallery import Gallery
 from mien.search.pruned import _safe
 from mien.types import Query
@@ -95,7 +95,7 @@ def test_the_nearest_are_those_of_comparing_all(seed, faces, scale, kind, adjust
     for asked, answer in zip(
         queries, search_many(held, queries, named, Filter(left_out)), strict=True
     ):
-        own = _asked(asked, named)
+        own = as_asked(asked, named)
         expected = sorted(zip(all_distances(values, own), ids, strict=True))
         expected = [pair for pair in expected if pair[1] not in left_out][: asked.k]
         assert [(hit.distance, hit.id) for hit in answer.hits] == expected
@@ -155,12 +155,12 @@ def test_without_what_codes_miss_bounds_are_false_and_the_nearest_are_lost():
     codes = encode(plan, values)
     named, ids = directions(vectors), tuple(f"{row:03d}" for row in range(600))
     queries = [Query(latent(values[row : row + 1] + 0.2), k=5) for row in range(20)]
-    distances = [all_distances(values, _asked(query, named)) for query in queries]
+    distances = [all_distances(values, as_asked(query, named)) for query in queries]
     expected = [[ids[row] for row in np.argsort(one, kind="stable")[:5]] for one in distances]
     held = Compressed(values, ids, vectors, SMALL)
     for misses, right in ((codes.misses, True), (0 * codes.misses, False)):
         held.own = Bounds(plan, replace(codes, misses=misses))
-        *_, lower = stage_bounds(held.own, _asked(queries[0], named))
+        *_, lower = stage_bounds(held.own, as_asked(queries[0], named))
         assert (lower <= distances[0]).all() == right
         found = [[hit.id for hit in one.hits] for one in search_many(held, queries, named)]
         assert (found == expected) == right
@@ -307,7 +307,7 @@ def test_filters_by_id_and_attribute(tmp_path):
     wanted = [row for row in range(40) if row != 5 and tuple(table[row]) == (1, -1)]
     query = Query(latent(values[5:6]), k=len(wanted))
     (answer,) = search_many(made, [query], named, among)
-    distance = all_distances(values[wanted], _asked(query, named))
+    distance = all_distances(values[wanted], as_asked(query, named))
     assert [hit.id for hit in answer.hits] == [ids[wanted[i]] for i in np.argsort(distance)]
     assert answer.faces == len(wanted)
     with pytest.raises(UnknownName, match="unknown face 'nobody'"):

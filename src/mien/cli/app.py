@@ -21,6 +21,7 @@ from mien.cli import (
     live,
     models,
     sample,
+    stores,
     study,
     train,
     translate,
@@ -115,6 +116,10 @@ app.command("sample")(sample.sample)
 app.command("interpolate")(sample.interpolate)
 app.command("attributes")(attributes.attributes)
 app.command("demo")(demo.demo)
+gallery.app.command("forget")(stores.forget)
+gallery.app.command("export")(stores.export)
+gallery.app.command("import")(stores.import_)
+gallery.app.command("index")(stores.index)
 app.add_typer(gallery.app, name="gallery")
 app.add_typer(directions.app, name="directions")
 app.add_typer(models.app, name="models")

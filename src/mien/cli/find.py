@@ -58,6 +58,9 @@ Basis = Annotated[
     str | None,
     typer.Option("--basis", metavar="MODEL", help="Orthonormal directions; else the space's own."),
 ]
+Index = Annotated[
+    bool, typer.Option("--index", help="Ask the gallery's index (mien gallery index) first.")
+]
 
 
 @dataclass(frozen=True)
@@ -69,11 +72,13 @@ class Sought:
     space: Space
     basis: Directions
 
-    def hits(self, gallery: Gallery) -> list[Hit]:
-        """The gallery's nearest faces."""
+    def hits(self, gallery: Gallery, index: bool = False) -> list[Hit]:
+        """The gallery's nearest faces, by its index in Milvus if told so."""
         from mien.search.find import find_faces
+        from mien.search.milvus import MilvusIndex
 
-        return find_faces(self.face, gallery, self.space, self.basis, self.wish)
+        store = MilvusIndex.open(gallery) if index else None
+        return find_faces(self.face, gallery, self.space, self.basis, self.wish, store)
 
     def pictures(self) -> tuple[np.ndarray, np.ndarray | None]:
         """uint8 [S, S, 3]: the face, and the face as it is wished if anything is adjusted."""
@@ -99,6 +104,7 @@ def find(
     aligned: options.Aligned = False,
     space: options.Model = options.SPACE,
     basis: Basis = None,
+    index: Index = False,
 ) -> None:
     """Rank the faces of a gallery by likeness to the face in PHOTO.
 
@@ -116,7 +122,7 @@ def find(
     from mien.generators import open_space  # torch, after what can be refused without it
 
     sought = Sought(portrait.face, wish, open_space(space), directions)
-    hits = sought.hits(opened)
+    hits = sought.hits(opened, index)
     if sheet is not None:
         save_sheet(sheet, sought, opened, hits)
     query = {"photo": str(photo), "face": number, "gallery": str(opened.folder), **asdict(wish)}

@@ -13,6 +13,7 @@ from mien.cli import options, output
 from mien.errors import BadInput
 
 if TYPE_CHECKING:
+    from mien.search._index_card import IndexCard
     from mien.search.build import BuildOptions, BuildReport
     from mien.types import Attributes
 
@@ -182,4 +183,12 @@ def info(gallery: Folder, json: Json = False) -> None:
         ("latent", " x ".join(map(str, found.shape))), ("on disk", f"{found.bytes / 1e6:.1f} MB"),
         ("attributes known", str(sum(count > 0 for count in found.known.values()))),
     ]  # fmt: skip
+    if found.index is not None and found.index.collection:
+        rows.append(("index", describe_index(found.index)))
     output.print_table(str(gallery), ("", ""), rows)
+
+
+def describe_index(card: IndexCard) -> str:
+    """Where an index lies, what it holds, and how much of the exact store's hits it finds."""
+    recall = ", ".join(f"{part:.3f} {name}" for name, part in card.recall.items())
+    return f"{card.faces} faces in {card.uri} ({card.kind}), recall@10 {recall}"

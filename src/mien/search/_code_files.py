@@ -6,7 +6,8 @@
 Shards never change and their numbers are never used again, so a file of codes
 is right as long as its shard is listed; it is swept with its shard, and what is
 missing or damaged is encoded again, in memory by readers and on the disk by
-`compress`. A plan holds no single face: its components are of many.
+`compress`. A plan's components are of many faces, but its scales are each one
+face's, so it is fitted anew where faces are to be forgotten.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -22,6 +24,7 @@ import numpy as np
 
 from mien.files import write_bytes
 from mien.search import codes as coding
+from mien.search._folder import CODES
 from mien.search._shard import DAMAGED, Shard, read_rows
 from mien.search.bounds import Bounds
 from mien.search.codes import CodeOptions, Codes, Plan
@@ -55,10 +58,7 @@ def write_codes(
     file = _plan_file(folder, vectors)
     plan, made_with = _read_plan(file, vectors)
     if plan is None or made_with != options:
-        count = sum(len(shard) for shard in shards)
-        sample = np.unique(np.linspace(0, count - 1, min(count, options.sample)).astype(np.int64))
-        plan = coding.fit_plan(read_rows(shards, sample), vectors, options)
-        _write(file, coding.plan_arrays(plan) | {"options": _text(json.dumps(asdict(options)))})
+        plan = _fit(file, shards, np.arange(sum(map(len, shards))), vectors, options)
     name = _name(plan)
     for number, shard in enumerate(shards):
         if progress is not None:
@@ -71,6 +71,55 @@ def write_codes(
             _write(path, {"plan": _text(name), "lead": codes.lead} | rest | blocks)
 
 
+def refit_plans(folder: Path, shards: Sequence[Shard], keep: np.ndarray) -> None:
+    """Fit every plan anew on the faces `keep` (rows through all shards) alone.
+
+    Codes by the plan before count as missing. A plan that cannot be read, and
+    every plan when no face is kept, is deleted.
+    """
+    for file in _plan_files(folder):
+        plan, options = _read_plan(file)
+        if plan is None or options is None or not len(keep):
+            file.unlink()
+        else:
+            _fit(file, shards, keep, plan.vectors, options)
+
+
+def encode_all(folder: Path, shards: Sequence[Shard], progress: Progress | None = None) -> None:
+    """Make what is missing of the codes by every plan there is."""
+    for file in _plan_files(folder):
+        plan, options = _read_plan(file)
+        if plan is not None and options is not None:
+            write_codes(folder, shards, plan.vectors, options, progress)
+
+
+def code_pieces(folder: Path, shard: Shard, row: int) -> list[np.ndarray]:
+    """What lies together in the stored codes of a shard's face: |r|^2, and each block."""
+    pieces: list[np.ndarray] = []
+    for path in folder.glob(f"codes-*-{shard.path.stem}.npz"):
+        with suppress(*DAMAGED), np.load(path, allow_pickle=False) as arrays:
+            names = [name for name in arrays if name == "rest" or name.startswith("block_")]
+            pieces += [arrays[name][row : row + 1] for name in names]
+    return pieces
+
+
+def _plan_files(folder: Path) -> list[Path]:
+    found = ((path, CODES.fullmatch(path.name)) for path in sorted(folder.glob("codes-*.npz")))
+    return [path for path, match in found if match and not match["shard"]]
+
+
+def _fit(
+    file: Path, shards: Sequence[Shard], rows: np.ndarray, vectors: np.ndarray,
+    options: CodeOptions,
+) -> Plan:  # fmt: skip
+    """A plan fitted on a sample of the faces `rows`, written."""
+    count = len(rows)
+    sample = np.unique(np.linspace(0, count - 1, min(count, options.sample)).astype(np.int64))
+    plan = coding.fit_plan(read_rows(shards, rows[sample]), vectors, options)
+    _write(file, coding.plan_arrays(plan) | {"options": _text(json.dumps(asdict(options)))})
+    return plan
+
+
 def _plan_file(folder: Path, vectors: np.ndarray) -> Path:
     return folder / f"codes-{_digest([vectors])}.npz"
 
@@ -79,14 +128,18 @@ def _codes_file(plan: Path, shard: Shard) -> Path:
     return plan.with_name(f"{plan.stem}-{shard.path.stem}.npz")
 
 
-def _read_plan(file: Path, vectors: np.ndarray) -> tuple[Plan | None, CodeOptions | None]:
+def _read_plan(
+    file: Path, vectors: np.ndarray | None = None
+) -> tuple[Plan | None, CodeOptions | None]:
+    """The plan and what it was made with; (None, None) if damaged, or along other vectors."""
     try:
         with np.load(file, allow_pickle=False) as arrays:
             plan = coding.plan_from(dict(arrays))
             options = CodeOptions(**json.loads(arrays["options"].tobytes()))
     except (*DAMAGED, TypeError):
         return None, None
-    return (plan, options) if np.array_equal(plan.vectors, vectors) else (None, None)
+    same = vectors is None or np.array_equal(plan.vectors, vectors)
+    return (plan, options) if same else (None, None)
 
 
 def _read_codes(path: Path, name: str, plan: Plan, count: int) -> Codes | None:

@@ -13,7 +13,7 @@ from mien.search._shard import Shard
 LOCK = ".lock"
 CODES = re.compile(r"codes-[0-9a-f]{12}(-(?P<shard>shard-\d{6,}))?\.npz")
 OURS = re.compile(
-    rf"shard-\d{{6,}}\.npz|\.(shard-\d{{6,}}\.npz|manifest\.json|{CODES.pattern})\..+"
+    rf"shard-\d{{6,}}\.npz|\.(shard-\d{{6,}}\.npz|manifest\.json|index\.json|{CODES.pattern})\..+"
 )
 
 

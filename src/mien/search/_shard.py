@@ -151,7 +151,7 @@ class Shard:
     def mapped(self) -> np.ndarray:
         """Latents [N, L*D] as they lie on the disk, float32 or float16; read when touched."""
         try:
-            return _map_member(self.path, "latents.npy").reshape(len(self), -1)
+            return map_member(self.path, "latents.npy").reshape(len(self), -1)
         except FileNotFoundError as error:
             raise self._replaced() from error
         except DAMAGED as error:
@@ -229,7 +229,7 @@ def read_rows(shards: Sequence[Shard], rows: np.ndarray) -> np.ndarray:
     return np.empty((0, 0), np.float32) if found is None else found
 
 
-def _map_member(path: Path, name: str) -> np.ndarray:
+def map_member(path: Path, name: str) -> np.ndarray:
     """An array of an uncompressed .npz, memory-mapped where it lies in the file."""
     with zipfile.ZipFile(path) as archive, path.open("rb") as file:
         member = archive.getinfo(name)

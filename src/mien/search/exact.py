@@ -67,6 +67,22 @@ def search_many(
     """
     if not queries:
         return []
+    rows, count = check_search(gallery, queries, directions, among)
+    asked = [as_asked(query, directions) for query in queries]
+    proofs = _proofs(gallery, directions.vectors, asked, rows, [query.k for query in queries])
+    return [
+        Answer(nearest(gallery, proof.near, one, directions, query.k), proof.reads, count)
+        for query, one, proof in zip(queries, asked, proofs, strict=True)
+    ]
+
+
+def check_search(
+    gallery: Gallery, queries: Sequence[Query], directions: Directions, among: Filter | None
+) -> tuple[np.ndarray | None, int]:
+    """(rows of the faces that may be hits, None = all; how many these are).
+
+    Raises what `search_many` raises.
+    """
     for query in queries:
         check_query(query, directions)
         gallery.check_latent(query.latent)
@@ -77,12 +93,7 @@ def search_many(
         raise BadInput(
             f"k={most} is more than the {count} faces of {gallery.folder}; ask for fewer"
         )
-    asked = [_asked(query, directions) for query in queries]
-    proofs = _proofs(gallery, directions.vectors, asked, rows, [query.k for query in queries])
-    return [
-        Answer(_hits(gallery, proof.near, one, directions, query.k), proof.reads, count)
-        for query, one, proof in zip(queries, asked, proofs, strict=True)
-    ]
+    return rows, count
 
 
 def _proofs(
@@ -99,7 +110,8 @@ def _proofs(
     ]
 
 
-def _asked(query: Query, directions: Directions) -> Asked:
+def as_asked(query: Query, directions: Directions) -> Asked:
+    """A query as its latent, the basis, its move along it, and its weights."""
     latent = query.latent.flat[0]
     scores = latent.astype(np.float64) @ directions.double
     move = moves(scores, wanted(query, directions), directions, query.semantics)
@@ -170,9 +182,10 @@ def _slack(asked: Asked, length: np.ndarray, gap: np.ndarray) -> np.ndarray:
     return slack
 
 
-def _hits(
+def nearest(
     gallery: Gallery, rows: np.ndarray, asked: Asked, directions: Directions, k: int
 ) -> list[Hit]:
+    """The k nearest of some faces, compared in full; ties are broken by id."""
     values, names = gallery.rows(rows), directions.names
     shares: Explained = explain(
         values, asked.latent, asked.vectors, asked.move, asked.weights, directions.gram

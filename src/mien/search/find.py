@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from mien import checkpoint
-from mien.search.exact import search
+from mien.search.exact import Answer, search
 from mien.search.gallery import Gallery
 from mien.search.query import check_query, moves, wanted
 from mien.types import Directions, Face, Hit, Query
@@ -46,17 +46,34 @@ def open_gallery(folder: Path | None = None) -> Gallery:
     return Gallery.open(checkpoint.assets() / EMBEDDED if folder is None else Path(folder))
 
 
+class Store(Protocol):
+    """What ranks a gallery in the exact store's place, such as `MilvusIndex`."""
+
+    def search_many(self, queries: Sequence[Query], directions: Directions) -> list[Answer]:
+        """As `mien.search.exact.search_many`, over the gallery it was opened for."""
+        ...
+
+
 def find_faces(
-    face: Face, gallery: Gallery, space: Space, directions: Directions, wish: Wish | None = None
+    face: Face,
+    gallery: Gallery,
+    space: Space,
+    directions: Directions,
+    wish: Wish | None = None,
+    store: Store | None = None,
 ) -> list[Hit]:
     """The gallery's faces nearest to `face` as it is wished to be, nearest first.
 
     The distance is that of `mien.search.distance`; each hit's shares sum to it.
-    Raises UnknownName for an attribute the directions lack, SpaceMismatch when
-    gallery, space and directions do not belong together, BadInput for numbers
-    out of range or more hits than the gallery has faces.
+    store: the gallery's index, where one is to be asked. Raises UnknownName for
+    an attribute the directions lack, SpaceMismatch when gallery, space and
+    directions do not belong together, BadInput for numbers out of range or more
+    hits than the gallery has faces.
     """
-    return search(gallery, _query(face, space, wish or Wish()), directions)
+    query = _query(face, space, wish or Wish())
+    if store is not None:
+        return store.search_many([query], directions)[0].hits
+    return search(gallery, query, directions)
 
 
 def wished_face(face: Face, space: Space, directions: Directions, wish: Wish) -> np.ndarray:

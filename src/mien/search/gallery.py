@@ -18,7 +18,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -27,6 +27,7 @@ import numpy as np
 from mien.errors import BadInput, MienError, SpaceMismatch, UnknownName
 from mien.search._code_files import Progress, open_bounds, write_codes
 from mien.search._folder import LOCK, held, read_shards, sweep
+from mien.search._info import GalleryInfo, describe
 from mien.search._lock import locked
 from mien.search._manifest import MANIFEST, Manifest, read_manifest, write_manifest
 from mien.search._shard import Entries, Shard, arrange, read_rows, union, widen, write_shard
@@ -38,21 +39,6 @@ from mien.types import Attributes, Latent
 READ = ("ids", "paths", "latent", "attributes", "places")  # cached, and stale after a write
 
 __all__ = ["Entries", "Gallery", "GalleryInfo"]
-
-
-@dataclass(frozen=True)
-class GalleryInfo:
-    """count: faces. mark, space, shape: of the latents. bytes: on disk.
-
-    known: attribute -> number of faces where it is known (present or absent).
-    """
-
-    count: int
-    mark: str
-    space: str
-    shape: tuple[int, ...]
-    bytes: int
-    known: dict[str, int]
 
 
 class Gallery:
@@ -115,6 +101,16 @@ class Gallery:
     def shape(self) -> tuple[int, ...]:
         """The shape of one latent, (D,) or (L, D)."""
         return self._manifest.shape
+
+    @property
+    def dtype(self) -> str:
+        """What latents are stored as, "float32" or "float16"."""
+        return self._manifest.dtype
+
+    @property
+    def shards(self) -> tuple[Shard, ...]:
+        """The files that hold its faces, in their order."""
+        return self._shards
 
     @cached_property
     def ids(self) -> tuple[str, ...]:
@@ -200,12 +196,7 @@ class Gallery:
 
     def info(self) -> GalleryInfo:
         """Count, marks, size on disk, and how much is known of each attribute."""
-        codes = self.folder.glob("codes-*.npz")
-        files = [self.folder / MANIFEST, *(shard.path for shard in self._shards), *codes]
-        size = sum(file.stat().st_size for file in files)
-        table = (self.attributes.table != 0).sum(axis=0).tolist()
-        known = dict(zip(self.attributes.names, table, strict=True))
-        return GalleryInfo(len(self), self.mark, self.space, self.shape, size, known)
+        return describe(self)
 
     def check_latent(self, latent: Latent) -> None:
         """Raise SpaceMismatch, with the mend, unless `latent` lives where this gallery does."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from mien.directions import levels_of
 from mien.search.gallery import Gallery
-from mien.search.thumbnail import from_thumbnail
+from mien.search.thumbnail import faces_of
 
 BATCH = 64
 
@@ -53,13 +53,7 @@ def read_photos(
     ids = [gallery.ids[row] for row in rows]
     parts = [np.zeros((0, len(recogniser.names)), np.float32)]
     for start in range(0, len(ids), BATCH):
-        faces = _faces(gallery.thumbnails(ids[start : start + BATCH]), recogniser.size)
+        faces = faces_of(gallery.thumbnails(ids[start : start + BATCH]), recogniser.size)
         parts.append(recogniser.probabilities(faces))
         tell(min(start + BATCH, len(ids)), len(ids), "read photos")
     return np.concatenate(parts)
-
-
-def _faces(thumbnails: list[bytes], size: int) -> np.ndarray:
-    pictures = [np.asarray(from_thumbnail(data).resize((size, size))) for data in thumbnails]
-    stacked = np.stack(pictures).transpose(0, 3, 1, 2).astype(np.float32)
-    return np.ascontiguousarray(stacked / 127.5 - 1)

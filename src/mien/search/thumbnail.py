@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
 
 from mien.errors import BadGallery
-from mien.faces.cache import to_bytes
+from mien.faces.cache import to_bytes, to_unit
 
 SIDE, QUALITY = 128, 85  # about 4 KB a face
 
@@ -24,8 +25,16 @@ def to_thumbnail(face: np.ndarray) -> bytes:
 
 
 def from_thumbnail(data: bytes) -> Image.Image:
-    """The RGB picture of stored JPEG bytes; BadGallery when they are damaged."""
+    """The RGB picture of stored JPEG bytes; BadGallery when they are damaged or none."""
+    if not data:
+        raise BadGallery("a face came without a thumbnail; import it again with its thumbnail")
     try:
         return Image.open(io.BytesIO(data), formats=["JPEG"]).convert("RGB")
     except (OSError, SyntaxError, ValueError) as error:
         raise BadGallery(f"a stored thumbnail is damaged ({error}); add that face again") from error
+
+
+def faces_of(thumbnails: Sequence[bytes], size: int = SIDE) -> np.ndarray:
+    """Faces float32 [N, 3, size, size] in [-1, 1] of stored JPEG bytes; BadGallery if damaged."""
+    pictures = [np.asarray(from_thumbnail(data).resize((size, size))) for data in thumbnails]
+    return to_unit(np.stack(pictures))

@@ -1,0 +1,194 @@
+"""A gallery as plain files, for other stores and programs, and back without encoding again.
+
+    people.zip (or its members in a folder)
+      gallery.json            format, mark, space, shape, dtype, count
+      latents.npy             [count, *shape], float32 or float16, as stored
+      faces.jsonl             a line a face, in the order of the latents:
+                              {"id", "path", "attributes": {name: 1 or -1}, "thumbnail"}
+      thumbnails/000000.jpg   optional, as are path, attributes and thumbnail of a line
+
+NumPy reads the latents without unpacking: np.load("people.zip")["latents"].
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mien.errors import BadInput
+from mien.files import atomic_open
+from mien.search._manifest import DTYPES, MANIFEST
+from mien.search._shard import DAMAGED, ROWS, Entries, map_member
+from mien.search.gallery import Gallery
+from mien.types import Attributes, Latent
+
+Progress = Callable[[int, int, str], None]
+HEAD, FACES, LATENTS, FORMAT = "gallery.json", "faces.jsonl", "latents.npy", 1
+
+
+@dataclass(frozen=True)
+class Imported:
+    """added: faces stored. skipped: already there."""
+
+    added: int
+    skipped: int
+
+
+def export_gallery(
+    gallery: Gallery, path: Path, thumbnails: bool = True, progress: Progress | None = None
+) -> None:
+    """Write a gallery to the file `path` (.zip), atomically; only some faces are in memory.
+
+    progress(step, steps, text) is called a shard. Raises BadInput for another
+    suffix or when it cannot be written, BadGallery when a shard is damaged.
+    """
+    if path.suffix.lower() != ".zip":
+        raise BadInput(f"{path} is no .zip; give a file such as {path.with_suffix('.zip').name}")
+    tell = progress or (lambda *_: None)
+    dtype = gallery.dtype
+    head = {
+        "format": FORMAT, "mark": gallery.mark, "space": gallery.space,
+        "shape": list(gallery.shape), "dtype": dtype, "count": len(gallery),
+    }  # fmt: skip
+    steps = len(gallery.shards)
+    with atomic_open(path) as file, zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(HEAD, json.dumps(head, indent=2))
+        with archive.open(LATENTS, "w", force_zip64=True) as latents:
+            shape = (len(gallery), *gallery.shape)
+            kind = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(latents, kind)
+            for shard in gallery.shards:
+                latents.write(shard.mapped.tobytes())
+        lines: list[str] = []
+        for step, shard in enumerate(gallery.shards):
+            tell(step, steps, shard.path.name)
+            pictures = shard.thumbnails(shard.ids) if thumbnails else [b""] * len(shard)
+            for row, picture in enumerate(pictures):
+                named = f"thumbnails/{len(lines):06d}.jpg" if picture else ""
+                lines.append(_line(shard.ids[row], shard.paths[row], shard.attributes, row, named))
+                if picture:
+                    archive.writestr(named, picture)
+        archive.writestr(FACES, "".join(lines))
+
+
+def import_gallery(
+    folder: Path, source: Path, replace: bool = False, progress: Progress | None = None
+) -> Imported:
+    """Add the faces of an exported file, or of the folder it was unpacked to, to a gallery.
+
+    The gallery is made when there is none, with latents of the source's type.
+    Faces whose id is there already are skipped, so what was interrupted goes on;
+    with `replace` they are exchanged. progress(step, steps, text) is called every
+    500 faces. Raises BadInput for a source that is damaged, SpaceMismatch for a
+    gallery of another space.
+    """
+    store = _Source(source)
+    if (folder / MANIFEST).exists():
+        gallery = Gallery.open(folder)
+    else:
+        half = store.latents.dtype == np.float16
+        gallery = Gallery.create(folder, store.mark, store.space, store.latents.shape[1:], half)
+    added, steps = 0, -(-len(store.faces) // ROWS)
+    with gallery.writing():
+        gallery.check_latent(store.entries(range(0)).latent)
+        todo = [row for row, face in enumerate(store.faces) if replace or face["id"] not in gallery]
+        for step, start in enumerate(range(0, len(todo), ROWS)):
+            if progress is not None:
+                progress(step, steps, f"{added} added")
+            fresh = store.entries(todo[start : start + ROWS])
+            gallery.add(fresh, replace=replace)
+            added += len(fresh)
+    return Imported(added, len(store.faces) - added)
+
+
+class _Source:
+    """An exported gallery: its head, its lines, its latents where they lie."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if not path.exists():
+            raise BadInput(f"{path} does not exist; give what mien gallery export wrote")
+        try:
+            head = json.loads(self._read(HEAD))
+            if head["format"] != FORMAT or head["dtype"] not in DTYPES:
+                raise ValueError(f"its format is {head['format']}, of {head['dtype']}")
+            self.mark, self.space = str(head["mark"]), str(head["space"])
+            self.faces = [_checked(json.loads(line)) for line in self._lines()]
+            self.latents = self._latents()
+            counts = {len(self.latents), len(self.faces), head["count"]}
+            if len(counts) != 1 or list(self.latents.shape[1:]) != head["shape"]:
+                raise ValueError("its head, faces and latents differ in number or shape")
+            if self.latents.dtype.name not in DTYPES:
+                raise ValueError(f"its latents are {self.latents.dtype}")
+        except (*DAMAGED, TypeError, AttributeError) as error:
+            raise self._damaged(error) from error
+
+    def entries(self, rows: list[int] | range) -> Entries:
+        """The faces of some rows."""
+        faces = [self.faces[row] for row in rows]
+        try:
+            pictures = tuple(self._thumbnail(face) for face in faces)
+        except DAMAGED as error:
+            raise self._damaged(error) from error
+        values = np.asarray(self.latents[np.asarray(rows, np.int64)], np.float32)
+        return Entries(
+            tuple(face["id"] for face in faces),
+            tuple(face.get("path", "") for face in faces),
+            Latent(values, self.space, self.mark),
+            _table([face.get("attributes", {}) for face in faces]),
+            pictures,
+        )
+
+    def _thumbnail(self, face: Mapping[str, Any]) -> bytes:
+        named = face.get("thumbnail", "")
+        if not named:
+            return b""
+        if Path(named).parts[:-1] != ("thumbnails",):
+            raise ValueError(f"the thumbnail {named} is not in thumbnails/")
+        return self._read(named)
+
+    def _read(self, name: str) -> bytes:
+        if self.path.is_dir():
+            return (self.path / name).read_bytes()
+        with zipfile.ZipFile(self.path) as archive:
+            return archive.read(name)
+
+    def _lines(self) -> Iterator[str]:
+        return (line for line in self._read(FACES).decode().split("\n") if line.strip())
+
+    def _latents(self) -> np.ndarray:
+        if self.path.is_dir():
+            return np.asarray(np.load(self.path / LATENTS, mmap_mode="r", allow_pickle=False))
+        return map_member(self.path, LATENTS)
+
+    def _damaged(self, error: Exception) -> BadInput:
+        return BadInput(f"{self.path} is no exported gallery ({error}); export it again")
+
+
+def _line(name: str, path: str, attributes: Attributes, row: int, thumbnail: str) -> str:
+    known = zip(attributes.names, attributes.table[row].tolist(), strict=True)
+    face: dict[str, Any] = {"id": name, "path": path}
+    face["attributes"] = {name: value for name, value in known if value}
+    if thumbnail:
+        face["thumbnail"] = thumbnail
+    return json.dumps(face, ensure_ascii=False) + "\n"
+
+
+def _checked(face: dict[str, Any]) -> dict[str, Any]:
+    texts = [face["id"], face.get("path", ""), face.get("thumbnail", "")]
+    values = face.get("attributes", {}).values()
+    if not all(isinstance(text, str) for text in texts) or not all(v in (1, -1, 0) for v in values):
+        raise ValueError(f"a face has an id, path, thumbnail or attribute that is none: {face}")
+    return face
+
+
+def _table(known: list[dict[str, int]]) -> Attributes:
+    names = tuple(dict.fromkeys(name for face in known for name in face))
+    table = np.array([[face.get(name, 0) for name in names] for face in known], np.int8)
+    return Attributes(names, table.reshape(len(known), len(names)))

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import json
+import zipfile
+
+import numpy as np
+import pytest
+
+from mien.errors import BadInput, SpaceMismatch
+from mien.search.exchange import export_gallery, import_gallery
+from mien.search.gallery import Gallery
+from tests.search.toys import MARK, SPACE, entries, gallery, picture
+
+ROWS = np.random.default_rng(0).normal(size=(5, 3, 4)).astype(np.float32)
+NAMES = ["a", "photos/b.jpg", "Zoë\u2028", 'quo"ted', "\U0001f600"]
+TABLE = np.array([[1, -1], [0, 0], [0, 1], [-1, 0], [1, 1]], np.int8)
+
+
+@pytest.fixture(params=[False, True], ids=["float32", "float16"])
+def stored(tmp_path, request):
+    made = Gallery.create(tmp_path / "g", MARK, SPACE, (3, 4), half=request.param)
+    made.add(entries(NAMES, ROWS, TABLE))
+    return made
+
+
+def faces_of(opened: Gallery) -> list[tuple[object, ...]]:
+    known = [
+        {
+            name: int(value)
+            for name, value in zip(opened.attributes.names, row, strict=True)
+            if value
+        }
+        for row in opened.attributes.table
+    ]
+    latents = [row.tobytes() for row in opened.latent.values]
+    pictures = opened.thumbnails(opened.ids)
+    return list(zip(opened.ids, opened.paths, latents, known, pictures, strict=True))
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_an_import_holds_what_was_exported(stored, tmp_path, packed):
+    source = tmp_path / "people.zip"
+    export_gallery(stored, source)
+    if not packed:
+        with zipfile.ZipFile(source) as archive:
+            archive.extractall(tmp_path / "people")
+        source = tmp_path / "people"
+    done = import_gallery(tmp_path / "copy", source)
+    copy = Gallery.open(tmp_path / "copy")
+    assert (done.added, done.skipped) == (5, 0)
+    assert (copy.mark, copy.space, copy.shape, copy.dtype) == (MARK, SPACE, (3, 4), stored.dtype)
+    assert faces_of(copy) == faces_of(stored)
+
+
+def test_what_is_exported_is_read_without_mien(stored, tmp_path):
+    export_gallery(stored, tmp_path / "people.zip")
+    with np.load(tmp_path / "people.zip") as arrays:
+        latents = arrays["latents"]
+    np.testing.assert_array_equal(latents, ROWS.astype(stored.dtype))
+    with zipfile.ZipFile(tmp_path / "people.zip") as archive:
+        lines = archive.read("faces.jsonl").decode().splitlines(keepends=False)
+        assert json.loads(archive.read("gallery.json"))["count"] == 5
+        first = json.loads(lines[0])
+        assert first["attributes"] == {"A0": 1, "A1": -1}
+        assert archive.read(first["thumbnail"]) == picture("a")
+
+
+def test_thumbnails_can_stay_behind(stored, tmp_path):
+    export_gallery(stored, tmp_path / "people.zip", thumbnails=False)
+    import_gallery(tmp_path / "copy", tmp_path / "people.zip")
+    copy = Gallery.open(tmp_path / "copy")
+    assert copy.thumbnails(copy.ids) == [b""] * 5
+    assert b"picture of" not in (tmp_path / "people.zip").read_bytes()
+    assert [face[:4] for face in faces_of(copy)] == [face[:4] for face in faces_of(stored)]
+
+
+def test_an_interrupted_import_goes_on_and_replaces_when_told(stored, tmp_path, monkeypatch):
+    monkeypatch.setattr("mien.search.exchange.ROWS", 2)
+    export_gallery(stored, tmp_path / "people.zip")
+
+    def stop(step, steps, text):
+        assert steps == 3
+        if step == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        import_gallery(tmp_path / "copy", tmp_path / "people.zip", progress=stop)
+    assert len(Gallery.open(tmp_path / "copy")) == 2
+    done = import_gallery(tmp_path / "copy", tmp_path / "people.zip")
+    assert (done.added, done.skipped) == (3, 2)
+    copy = Gallery.open(tmp_path / "copy")
+    copy.add(entries(["a"], 0 * ROWS[:1]), replace=True)
+    assert import_gallery(tmp_path / "copy", tmp_path / "people.zip").added == 0
+    assert import_gallery(tmp_path / "copy", tmp_path / "people.zip", replace=True).added == 5
+    assert faces_of(Gallery.open(tmp_path / "copy")) == faces_of(stored)
+
+
+def test_an_empty_gallery_is_exported_too(tmp_path):
+    export_gallery(gallery(tmp_path / "g", np.empty((0, 4), np.float32)), tmp_path / "none.zip")
+    assert import_gallery(tmp_path / "copy", tmp_path / "none.zip").added == 0
+    assert Gallery.open(tmp_path / "copy").shape == (4,)
+
+
+def test_a_gallery_of_another_space_takes_nothing(stored, tmp_path):
+    export_gallery(stored, tmp_path / "people.zip")
+    other = Gallery.create(tmp_path / "other", "other@2", SPACE, (3, 4))
+    with pytest.raises(SpaceMismatch, match=r"holds z of other@2"):
+        import_gallery(other.folder, tmp_path / "people.zip")
+    assert len(Gallery.open(other.folder)) == 0
+
+
+def unpacked(stored, tmp_path):
+    export_gallery(stored, tmp_path / "people.zip")
+    with zipfile.ZipFile(tmp_path / "people.zip") as archive:
+        archive.extractall(tmp_path / "people")
+    return tmp_path / "people"
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("gallery.json", '"format": 1', '"format": 2'),
+        ("gallery.json", '"count": 5', '"count": 4'),
+        ("faces.jsonl", '"A0": 1', '"A0": 7'),
+        ("faces.jsonl", '"id": "a"', '"id": 3'),
+        ("faces.jsonl", '"id": "a", ', ""),
+        ("faces.jsonl", "thumbnails/000000.jpg", "../../secret.jpg"),
+        ("faces.jsonl", "thumbnails/000000.jpg", "thumbnails/000009.jpg"),
+    ],
+)
+def test_a_damaged_export_is_refused_and_leaves_no_faces(stored, tmp_path, name, old, new):
+    folder = unpacked(stored, tmp_path)
+    text = (folder / name).read_text(encoding="utf-8")
+    assert old in text
+    (folder / name).write_text(text.replace(old, new), encoding="utf-8")
+    with pytest.raises(BadInput, match=r"people is no exported gallery"):
+        import_gallery(tmp_path / "copy", folder)
+    assert not list((tmp_path / "copy").glob("shard-*"))
+
+
+def test_what_is_no_export_is_refused(stored, tmp_path):
+    with pytest.raises(BadInput, match=r"none.zip does not exist"):
+        import_gallery(tmp_path / "copy", tmp_path / "none.zip")
+    (tmp_path / "text.zip").write_text("hello")
+    with pytest.raises(BadInput, match=r"text.zip is no exported gallery"):
+        import_gallery(tmp_path / "copy", tmp_path / "text.zip")
+    with pytest.raises(BadInput, match=r"give a file such as people.zip"):
+        export_gallery(stored, tmp_path / "people.npz")
