@@ -40,6 +40,7 @@ from mien.types import Directions
 __all__ = ["Fitted", "Options", "csv_log", "find", "fit_basis", "nearest_orthogonal"]
 
 Row = dict[str, float]  # one epoch of the log
+Report = Callable[[Row], None]
 CHOICES = {
     "initialise": ("mean_difference", "xavier", "normal"),
     "loss": ("mean", "sum"),
@@ -110,7 +111,7 @@ def fit_basis(
     validation: Labels | None = None,
     options: Options = DEFAULTS,
     init: np.ndarray | None = None,
-    report: Callable[[Row], None] | None = None,
+    report: Report | None = None,
 ) -> Fitted:
     """Algorithm 2 on latents [N, D] and labels [N, M] in {1, -1, 0 = unknown}.
 
@@ -145,7 +146,7 @@ def fit_basis(
     return _finish(known.undo(*kept), best_epoch, history, options)
 
 
-def csv_log(path: Path) -> Callable[[Row], None]:
+def csv_log(path: Path) -> Report:
     """A `report` that writes every row to a CSV file as it comes, below a line of names."""
     columns = ("epoch", "train", "validation")
     write_bytes(path, (",".join(columns) + "\n").encode())
@@ -162,7 +163,7 @@ def find(
     options: Options = DEFAULTS,
     validation: Labelled | None = None,
     init: np.ndarray | None = None,
-    report: Callable[[Row], None] | None = None,
+    report: Report | None = None,
 ) -> Directions:
     """An orthonormal basis by Algorithm 2; arguments as for `fit_basis`.
 
