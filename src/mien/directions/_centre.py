@@ -33,7 +33,7 @@ class Centring:
         """x [N, D] of latents w [N, D], in their precision."""
         if self.deviation == 1 and not self.mean.any():
             return latents
-        centred = latents - self.mean.astype(latents.dtype)
+        centred: np.ndarray = latents - self.mean.astype(latents.dtype)
         centred /= np.asarray(self.deviation, latents.dtype)
         return centred
 

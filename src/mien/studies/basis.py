@@ -172,7 +172,7 @@ def _row(
     trial: Trial, found: Directions, measured: moving.Measured, seconds: float, small: float
 ) -> dict[str, Any]:
     """One line of the table."""
-    known = found.provenance
+    known: Mapping[str, Any] = found.provenance
     angles = found.vectors.T.astype(np.float64) @ found.vectors - np.eye(len(found.names))
     effects = [measured.effects[name] for name in measured.names]
     return {
