@@ -28,9 +28,10 @@ from mien.directions.orthogonal_basis import Fitted, Options, fit_basis
 
 NAMES = 35
 PUBLISHED = Options(
-    initialise="xavier", learning_rate=1e-4, l1=0, patience=1_000_000, precision="float32"
-)
-OURS = Options(optimiser="Adam", learning_rate=0.02, l1=0, precision="float32")
+    initialise="xavier", learning_rate=1e-4, l1=0, patience=1_000_000, precision="float32",
+    centre=False,
+)  # fmt: skip
+OURS = Options(optimiser="Adam", learning_rate=0.01, l1=0, precision="float32")
 
 
 class Timed:

@@ -26,6 +26,24 @@ def test_tables_are_printed(mien: Mien) -> None:
     assert result.stdout.rstrip().endswith("out")
 
 
+def test_bases_are_compared(mien: Mien, toys: Path) -> None:
+    fit = (
+        "--vary",
+        "epochs=2",
+        "--vary",
+        "fewest=1",
+        "--vary",
+        "skip_rare=yes",
+        "--vary",
+        "initialise=normal",
+    )
+    varied = ("--vary", "orthogonalise=every_step,riemannian", *fit)
+    result = mien("study", "basis", toys / "gallery", *varied, "--option", "faces=2", "-o", "out")
+    assert result.exit_code == 0, result.output
+    assert "Sparse orthogonal bases" in result.stdout
+    assert len(Path("out/basis.csv").read_text().splitlines()) == 3
+
+
 def test_refuses(refused: Callable[..., str]) -> None:
     study = ("study", "directions")
     assert "did you mean pca" in refused(*study, "--method", "pcaa")
@@ -33,3 +51,6 @@ def test_refuses(refused: Callable[..., str]) -> None:
     assert "did you mean faces" in refused(*study, "--option", "face=3")
     assert "not directions" in refused(*study, "--directions", "recogniser")
     assert "missing" in refused(*study, "--gallery", "missing", "--method", "pca")
+    basis = ("study", "basis", "missing")
+    assert "did you mean l1" in refused(*basis, "--vary", "l2=0,1")
+    assert "is not of type float" in refused(*basis, "--vary", "l1=0,none")

@@ -9,12 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mien.directions import orthogonal_basis
+from mien.directions._polar import tangent
 from mien.directions.orthogonal_basis import Options, csv_log, fit_basis, nearest_orthogonal
 from mien.errors import BadInput, UnknownName
 from tests.directions.toys import correlated, labelled
 from tests.parity import fill
 
-PUBLISHED = Options(initialise="xavier", l1=0.005, learning_rate=0.01, legacy_bias=True)
+PUBLISHED = Options(
+    initialise="xavier", l1=0.005, learning_rate=0.01, legacy_bias=True, centre=False
+)
 
 
 @pytest.fixture(scope="module")
@@ -119,8 +122,9 @@ def test_epochs_are_the_naive_loop_with_unknown_labels(loss, l1_step):
     values, labels, _ = problem()
     labels = labels * (np.random.default_rng(5).random(labels.shape) < 0.8)
     options = Options(
-        loss=loss, l1=0.3, l1_step=l1_step, learning_rate=0.004, epochs=4, legacy_bias=True
-    )
+        loss=loss, l1=0.3, l1_step=l1_step, learning_rate=0.004, epochs=4, legacy_bias=True,
+        centre=False,
+    )  # fmt: skip
     start = np.random.default_rng(2).normal(0, 0.3, (8, 3))
     fitted = fit_basis(values, labels, None, options, start)
     vectors, bias, losses, scores = start, np.zeros(3), [], []
@@ -173,6 +177,92 @@ def test_plain_descent_by_torch_is_ours():
     theirs = fit_basis(values, labels, None, replace(options, optimiser="sgd"))
     np.testing.assert_allclose(ours.vectors, theirs.vectors, atol=1e-10)
     np.testing.assert_allclose(ours.bias, theirs.bias, atol=1e-10)
+
+
+@pytest.mark.parametrize("optimiser", ["gradient", "adam"])
+def test_shifted_and_scaled_latents_give_the_same_basis(optimiser):
+    values, labels, _ = problem()
+    held, known, _ = problem(seed=3)
+    shift = np.random.default_rng(4).normal(0, 40, values.shape[1])
+    options = Options(epochs=20, optimiser=optimiser, learning_rate=0.02, l1=0.001)
+    near = fit_basis(values, labels, (held, known), options)
+    far = fit_basis(7 * values + shift, labels, (7 * held + shift, known), options)
+    np.testing.assert_allclose(far.vectors, near.vectors, atol=1e-8)
+    # the same score from w' = 7 w + t: f . w + b = (f . w' + 7 b - f . t) / 7
+    np.testing.assert_allclose(far.bias, 7 * near.bias - shift @ near.vectors, atol=1e-6)
+    for ours, theirs in zip(near.history, far.history, strict=True):
+        np.testing.assert_allclose(list(theirs.values()), list(ours.values()), rtol=1e-8)
+
+
+def test_centred_latents_of_unit_deviation_stay_as_they_are():
+    values, labels, _ = problem()
+    values = (values - values.mean(axis=0)) / values.std(axis=0)
+    start = np.random.default_rng(2).normal(0, 0.3, (8, 3))
+    on, off = (Options(epochs=5, centre=centre) for centre in (True, False))
+    ours, theirs = (fit_basis(values, labels, None, options, start) for options in (on, off))
+    np.testing.assert_allclose(ours.vectors, theirs.vectors, atol=1e-12)
+    np.testing.assert_allclose(ours.bias, theirs.bias, atol=1e-12)
+
+
+def test_a_given_start_is_for_the_latents_as_they_are_and_splits_them_at_their_mean():
+    values, labels, _ = problem()
+    values = 5 * values + 30
+    start = nearest_orthogonal(np.random.default_rng(1).normal(size=(8, 3)))
+    fitted = fit_basis(values, labels, None, Options(epochs=1, learning_rate=1e-12, l1=0), start)
+    scores = (values - values.mean(axis=0)) @ start
+    want = np.maximum(1 - labels * scores, 0).mean(axis=0).sum()
+    np.testing.assert_allclose(fitted.history[0]["train"], want, rtol=1e-9)
+    np.testing.assert_allclose(fitted.bias * np.linalg.norm(start, axis=0),
+                               -values.mean(axis=0) @ start, rtol=1e-6)  # fmt: skip
+
+
+def orthogonal(generator, size=7, columns=4):
+    """Orthogonal columns of different lengths."""
+    lengths = generator.uniform(0.2, 5, columns)
+    return nearest_orthogonal(generator.normal(size=(size, columns))) * lengths
+
+
+@given(st.integers(0, 1000))
+@settings(max_examples=20, deadline=None)
+def test_the_tangent_part_keeps_right_angles_and_the_rest_is_orthogonal_to_it(seed):
+    generator = np.random.default_rng(seed)
+    vectors, slope = orthogonal(generator), generator.normal(size=(7, 4))
+    part = tangent(vectors, slope)
+    turning = vectors.T @ part  # d (F^T F) = F^T dF + dF^T F stays diagonal
+    turning = turning + turning.T
+    np.testing.assert_allclose(turning, np.diag(np.diag(turning)), atol=1e-10)
+    np.testing.assert_allclose(tangent(vectors, part), part, atol=1e-10)
+    skew = np.triu(generator.normal(size=(7, 7)), 1)
+    other = (skew - skew.T) @ vectors + vectors * generator.normal(size=4)  # any tangent vector
+    np.testing.assert_allclose(np.sum((slope - part) * other), 0, atol=1e-8)
+
+
+def test_at_equal_lengths_the_tangent_part_is_that_of_stiefel_and_the_lengths():
+    generator = np.random.default_rng(3)
+    unit, slope = nearest_orthogonal(generator.normal(size=(7, 4))), generator.normal(size=(7, 4))
+    unit /= np.linalg.norm(unit, axis=0)
+    inner = unit.T @ slope
+    stiefel = slope - unit @ (inner + inner.T) / 2  # Edelman et al., 1998, eq. 2.4
+    want = stiefel + unit * np.diag(inner)
+    np.testing.assert_allclose(tangent(unit, slope), want, atol=1e-12)
+
+
+@pytest.mark.parametrize("optimiser", ["gradient", "adam"])
+def test_riemannian_steps_start_and_stay_orthogonal_and_lower_the_loss(optimiser):
+    values, labels, truth = problem(count=600)
+    options = Options(
+        orthogonalise="riemannian", optimiser=optimiser, epochs=150, l1=0,
+        learning_rate=0.3 if optimiser == "gradient" else 0.03,
+    )  # fmt: skip
+    fitted = fit_basis(values, labels, None, options)
+    assert np.diag(truth.T @ fitted.vectors).min() > 0.97
+    np.testing.assert_allclose(fitted.vectors.T @ fitted.vectors, np.eye(3), atol=1e-12)
+    first = fitted.history[0]  # train before the step, validation after it, of the same faces
+    still = replace(options, epochs=1, learning_rate=1e-12)
+    np.testing.assert_allclose(
+        fit_basis(values, labels, None, still).history[0]["validation"], first["train"], rtol=1e-9
+    )
+    assert fitted.history[-1]["validation"] < first["train"]
 
 
 def test_stops_when_the_validation_loss_has_not_improved_for_the_patience():
@@ -269,6 +359,7 @@ def test_what_cannot_be_trained(options, error, words):
     ("options", "error"),
     [
         ({"loss": "median"}, UnknownName),
+        ({"orthogonalise": "never"}, UnknownName),
         ({"initialise": "zero"}, UnknownName),
         ({"l1": -1}, BadInput),
         ({"learning_rate": 0}, BadInput),

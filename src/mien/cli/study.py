@@ -51,6 +51,12 @@ Samples = Annotated[int, typer.Option("--samples", min=10, help="Faces drawn wit
 Reader = Annotated[
     str, typer.Option("--reader", metavar="MODEL", help="Recogniser that reads moved faces.")
 ]
+Vary = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--vary", metavar="FIELD=VALUE,...", help="Values of an option of the basis. Repeatable."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
@@ -239,6 +245,41 @@ def directions(
     for key, title in study.TITLES.items():
         if report[key]:
             _print(title, report[key])
+    typer.echo(out)
+
+
+@app.command("basis")
+def basis(
+    gallery: Annotated[Path, typer.Argument(help="Gallery with known attributes.")],
+    out: Out = Path("runs/study-basis"),
+    vary: Vary = None,
+    option: Option = None,
+    reader: Reader = "judge",
+    space: options.Model = options.SPACE,
+) -> None:
+    """Fit the sparse orthogonal basis with every combination of options; compare the runs.
+
+    Runs that finished are kept: the same command goes on where it was interrupted.
+    """
+    from mien.directions.orthogonal_basis import Options as Fit
+    from mien.generators import open_space  # torch
+    from mien.recognise.any_size import AnySize
+    from mien.recognise.recogniser import open_recogniser
+    from mien.studies import basis as study
+    from mien.studies._candidates import held_out
+    from mien.studies.directions import Bench
+
+    asked = options.filled(study.Options, option or [], "--option")
+    varied = {key: text.split(",") for key, text in options.texts(vary or [], "--vary").items()}
+    trials = [
+        study.Trial(row, options.filled(Fit, [f"{k}={v}" for k, v in row.items()], "--vary"))
+        for row in study.grid(varied or study.STUDIED)
+    ]
+    opened, read = open_space(space), AnySize(open_recogniser(reader))
+    with output.progress_bar("basis study") as progress:
+        train, held = held_out(_labelled(gallery, opened, 0, progress), asked.seed)
+        rows = study.run(trials, train, Bench(opened, read, held), asked, out, progress)
+    _print("Sparse orthogonal bases", rows)
     typer.echo(out)
 
 

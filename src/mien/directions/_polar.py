@@ -11,7 +11,8 @@ from mien.errors import BadInput
 def nearest_orthogonal(vectors: np.ndarray, names: tuple[str, ...] | None = None) -> np.ndarray:
     """The nearest set of orthogonal columns, each at its old length: float64 [D, M].
 
-    The unit columns F become F (F^T F)^-1/2, computed as U V^T of the thin SVD.
+    The unit columns F become F (F^T F)^-1/2, computed as Q (U V^T) of F = Q R and
+    R = U S V^T: the SVD of a tall matrix takes several times as long, and is no more exact.
     Zaeemzadeh et al. (ICCV 2021), Algorithm 1. Raises BadInput, naming the
     columns, when some depend on one another.
     """
@@ -28,10 +29,29 @@ def nearest_orthogonal(vectors: np.ndarray, names: tuple[str, ...] | None = None
     if not (lengths > 0).all():
         zero = names[int(np.argmin(lengths))]
         raise BadInput(f"the direction of {zero} has length 0; lower l1 or leave it out")
-    left, spread, right = np.linalg.svd(wide / lengths, full_matrices=False)
+    tall, small = np.linalg.qr(wide / lengths)
+    left, spread, right = np.linalg.svd(small)
     if spread.size and spread[-1] < 1e-7:
         raise BadInput(dependence(right[-1], names))
-    return np.asarray((left @ right) * lengths)
+    return np.asarray((tall @ (left @ right)) * lengths)
+
+
+def tangent(vectors: np.ndarray, slope: np.ndarray) -> np.ndarray:
+    """The part of a gradient [D, M] along which the orthogonal columns [D, M] stay orthogonal.
+
+    The orthogonal projection on the tangent space, at F = Q C, of matrices with orthogonal
+    columns of any lengths C. With A = Q^T G a movement inside the span of Q is a rotation W C
+    (W skew, W_ij = (A_ij c_j - A_ji c_i) / (c_i^2 + c_j^2)) and any change of lengths; what
+    is orthogonal to the span is free. At equal lengths this is the tangent space of the
+    Stiefel manifold (Edelman et al., 1998, section 2.2) and the lengths. Columns must be
+    orthogonal and longer than 0.
+    """
+    lengths = np.linalg.norm(vectors, axis=0)
+    unit, own, other = vectors / lengths, lengths[None, :], lengths[:, None]
+    inner = unit.T @ slope
+    turned = (inner * own - inner.T * other) / (own**2 + other**2) * own
+    np.fill_diagonal(turned, np.diag(inner))
+    return np.asarray(slope - unit @ (inner - turned))
 
 
 def dependence(combination: np.ndarray, names: tuple[str, ...]) -> str:

@@ -6,9 +6,15 @@ rule open; its published reproduction (CENG501, Project_Ulas) starts Xavier
 uniform, averages the hinge over the faces where the paper sums it, stops after
 500 epochs without a better validation loss and divides F, but not b, by the
 final lengths (`legacy_bias` here). Its settings are
-Options(initialise="xavier", learning_rate=1e-4, l1=0, epochs=100_000).
+Options(initialise="xavier", learning_rate=1e-4, l1=0, epochs=100_000, centre=False).
 The l1 term rarely leaves zeros: a subgradient step does not make any, and the
 orthogonalisation after a proximal step fills most of them again.
+
+Latents of some spaces lie far from 0 (w+ of `stylegan2-64`: mean length 105, deviation of a
+number 1.28), where a step of F moves all scores at once and training swings or diverges. So by
+default F and b are learned for x = (w - mean) / deviation of the training faces, one deviation
+for all numbers, and given back for the latents as they are. Only the speed changes, and the
+l1 term, which is then of the F that x is multiplied by.
 """
 
 from __future__ import annotations
@@ -22,9 +28,10 @@ import numpy as np
 from mien.checks import check_finite, check_shape
 from mien.directions import _descent
 from mien.directions._assemble import assemble, plain_options
+from mien.directions._centre import Centring
 from mien.directions._contrast import contrasts, with_enough
+from mien.directions._epochs import Labels, begin, epoch_of
 from mien.directions._polar import nearest_orthogonal
-from mien.directions._start import mean_difference_start, random_start
 from mien.directions.contract import Labelled
 from mien.errors import BadInput, UnknownName
 from mien.files import write_bytes
@@ -32,12 +39,13 @@ from mien.types import Directions
 
 __all__ = ["Fitted", "Options", "csv_log", "find", "fit_basis", "nearest_orthogonal"]
 
-Labels = tuple[np.ndarray, np.ndarray]  # latents [N, D], labels [N, M]
 Row = dict[str, float]  # one epoch of the log
+Report = Callable[[Row], None]
 CHOICES = {
     "initialise": ("mean_difference", "xavier", "normal"),
     "loss": ("mean", "sum"),
     "l1_step": ("subgradient", "proximal"),
+    "orthogonalise": ("every_step", "riemannian"),
     "precision": ("float64", "float32"),
 }
 
@@ -52,6 +60,9 @@ class Options:
     l1: float = 0.005  # weight of |F|_1; the paper's value
     l1_step: str = "subgradient"  # or "proximal" (soft threshold after the step)
     learning_rate: float = 0.01  # the paper's value
+    orthogonalise: str = "every_step"  # Algorithm 2; "riemannian" takes from the gradient first
+    # what the orthogonalisation would undo (`_polar.tangent`), and starts orthogonal
+    centre: bool = True  # learn for centred latents of unit deviation; the paper does not
     optimiser: str = "gradient"  # plain descent, or the name of a torch.optim class
     optimiser_options: Mapping[str, object] = field(default_factory=dict)  # such as momentum
     batch: int | None = None  # faces a step; None = all
@@ -100,38 +111,42 @@ def fit_basis(
     validation: Labels | None = None,
     options: Options = DEFAULTS,
     init: np.ndarray | None = None,
-    report: Callable[[Row], None] | None = None,
+    report: Report | None = None,
 ) -> Fitted:
     """Algorithm 2 on latents [N, D] and labels [N, M] in {1, -1, 0 = unknown}.
 
-    init: a starting F [D, M] (b starts at 0), in place of options.initialise.
+    init: a starting F [D, M], in place of options.initialise; b starts at 0, or with
+    options.centre so that the mean latent scores 0.
     validation: (latents, labels) that choose the best epoch; without it the
     training faces do. report: called with every row of the log. Raises BadInput
     for shapes or options that do not fit, and when the training diverges.
     """
-    train = _checked(latents, labels, options)
-    held = train if validation is None else _checked(*validation, options)
-    vectors, bias = _starting(train, options, init)
-    run = _Run(vectors, bias, options, _stepper(vectors, bias, options))
+    values, table = _checked(latents, labels, options)
+    known = Centring.of(values) if options.centre else Centring.none(values.shape[1])
+    train = held = (known.apply(values), table)
+    if validation is not None:
+        values, table = _checked(*validation, options)
+        held = (known.apply(values), table)
+    run = begin(train, options, None if init is None else init * known.deviation)
     generator = np.random.default_rng(options.seed)
     history: list[Row] = []
-    best, best_epoch, kept = np.inf, 0, (vectors.copy(), bias.copy())
+    best, best_epoch, kept = np.inf, 0, (run.vectors.copy(), run.bias.copy())
     for epoch in range(1, options.epochs + 1):
-        loss = _epoch(run, train, generator)
-        score = _descent.mean_hinge(_scores(held[0], vectors, bias), held[1])
+        loss = epoch_of(run, train, generator)
+        score = _descent.mean_hinge(_descent.scores(held[0], run.vectors, run.bias), held[1])
         if not np.isfinite(loss + score):
             raise BadInput(f"training diverged in epoch {epoch}; lower learning_rate")
         history.append({"epoch": epoch, "train": loss, "validation": score})
         if report is not None:
             report(history[-1])
         if score < best:
-            best, best_epoch, kept = score, epoch, (vectors.copy(), bias.copy())
+            best, best_epoch, kept = score, epoch, (run.vectors.copy(), run.bias.copy())
         if epoch - best_epoch >= options.patience:
             break
-    return _finish(kept, best_epoch, history, options)
+    return _finish(known.undo(*kept), best_epoch, history, options)
 
 
-def csv_log(path: Path) -> Callable[[Row], None]:
+def csv_log(path: Path) -> Report:
     """A `report` that writes every row to a CSV file as it comes, below a line of names."""
     columns = ("epoch", "train", "validation")
     write_bytes(path, (",".join(columns) + "\n").encode())
@@ -148,7 +163,7 @@ def find(
     options: Options = DEFAULTS,
     validation: Labelled | None = None,
     init: np.ndarray | None = None,
-    report: Callable[[Row], None] | None = None,
+    report: Report | None = None,
 ) -> Directions:
     """An orthonormal basis by Algorithm 2; arguments as for `fit_basis`.
 
@@ -175,66 +190,6 @@ def find(
     return assemble(data, fitted.vectors, fitted.bias, provenance, orthonormal=True)
 
 
-@dataclass(frozen=True)
-class _Run:
-    """What one training changes in place (F [D, M], b [1, M]) and how."""
-
-    vectors: np.ndarray
-    bias: np.ndarray
-    options: Options
-    step: _descent.Step
-
-
-def _epoch(run: _Run, data: Labels, generator: np.random.Generator) -> float:
-    """One pass; the loss of the batches, each before its step, l1 term included."""
-    count, size = len(data[0]), run.options.batch
-    if size is None or size >= count:
-        return _batch(run, data)
-    order = generator.permutation(count)
-    parts = [order[start : start + size] for start in range(0, count, size)]
-    losses = [_batch(run, (data[0][rows], data[1][rows])) for rows in parts]
-    if run.options.loss == "sum":
-        return float(np.sum(losses))
-    return float(np.average(losses, weights=[len(rows) for rows in parts]))
-
-
-def _batch(run: _Run, data: Labels) -> float:
-    """One step on the hinge and the l1 term, then Algorithm 1."""
-    options, vectors = run.options, run.vectors
-    weight = np.ones(vectors.shape[1]) if options.loss == "sum" else _descent.per_face(data[1])
-    loss, slope, slope_bias = _descent.hinge_gradient(vectors, run.bias, *data, weight)
-    loss += options.l1 * float(np.abs(vectors).sum())
-    if options.l1_step == "subgradient":
-        slope += options.l1 * np.sign(vectors)
-    run.step(slope, slope_bias)
-    if not np.isfinite(np.linalg.norm(vectors)):
-        return float("nan")
-    if options.l1_step == "proximal":
-        vectors[:] = _descent.soft_threshold(vectors, options.learning_rate * options.l1)
-    vectors[:] = nearest_orthogonal(vectors)
-    return loss
-
-
-def _starting(
-    data: Labels, options: Options, init: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
-    shape = (data[0].shape[1], data[1].shape[1])
-    if init is not None:
-        check_shape(init, shape, "the initial basis")
-        return np.array(init, np.float64), np.zeros((1, shape[1]))
-    if options.initialise == "mean_difference":
-        return mean_difference_start(*data)
-    return random_start(shape, options.initialise, options.normal_scale, options.seed)
-
-
-def _stepper(vectors: np.ndarray, bias: np.ndarray, options: Options) -> _descent.Step:
-    if options.optimiser == "gradient":
-        return _descent.gradient_step(vectors, bias, options.learning_rate)
-    return _descent.torch_step(
-        vectors, bias, options.learning_rate, options.optimiser, options.optimiser_options
-    )
-
-
 def _finish(
     kept: tuple[np.ndarray, np.ndarray], best_epoch: int, history: list[Row], options: Options
 ) -> Fitted:
@@ -252,10 +207,6 @@ def _split(data: Labelled, options: Options) -> tuple[Labelled, Labelled | None]
     return data.rows(np.sort(order[held:])), data.rows(np.sort(order[:held])) if held else None
 
 
-def _scores(latents: np.ndarray, vectors: np.ndarray, bias: np.ndarray) -> np.ndarray:
-    return np.asarray(latents @ vectors.astype(latents.dtype) + bias)
-
-
 def _checked(latents: np.ndarray, labels: np.ndarray, options: Options) -> Labels:
     """Arrays in the precision of the options, or BadInput."""
     check_shape(latents, (None, None), "latents")
@@ -265,4 +216,5 @@ def _checked(latents: np.ndarray, labels: np.ndarray, options: Options) -> Label
         raise BadInput("there are no faces to learn a basis from; give labelled latents")
     if not np.isin(labels, (-1, 0, 1)).all():
         raise BadInput("labels must be 1 (present), -1 (absent) or 0 (unknown)")
-    return latents.astype(options.precision), labels.astype(np.float64)
+    # torch reads them in place: contiguous, and writable, or it warns
+    return np.require(latents, options.precision, ["C", "W"]), labels.astype(np.float64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -37,15 +37,25 @@ def fitted(
     latents of faces with and without the attribute. Flat latents carry their
     distribution, so that no edit leaves it. Attributes with too few faces are left out.
     """
-    flat = data.latent.values.ndim == 2
-    known = fit_distribution(data.latent) if flat and len(data.latent) > 1 else None
+    comparable = comparing(data, reach)
     candidates = []
     for place, (name, part, options) in enumerate(finders):
         progress(place, len(finders), f"find {name}")
         found = part.find(replace(data, tell=progress), _tolerant(options))
-        found = with_lengths(found, data, reach)
-        candidates.append(Candidate(name, bounded(found, known) if known else found))
+        candidates.append(Candidate(name, comparable(found)))
     return candidates
+
+
+def comparing(data: Labelled, reach: float) -> Callable[[Directions], Directions]:
+    """What gives directions found on `data` units to compare and, if flat, the distribution."""
+    flat = data.latent.values.ndim == 2
+    known = fit_distribution(data.latent) if flat and len(data.latent) > 1 else None
+
+    def comparable(found: Directions) -> Directions:
+        found = with_lengths(found, data, reach)
+        return bounded(found, known) if known else found
+
+    return comparable
 
 
 def _tolerant(options: Any) -> Any:

@@ -33,7 +33,9 @@ from mien.types import Directions, Latent
 
 IDENTITY_SIZE = 128  # px at least of the faces whose identity is compared
 
-__all__ = ["TITLES", "Bench", "Candidate", "Measured", "Options", "run"]
+__all__ = [
+    "TITLES", "Bench", "Candidate", "Measured", "Options", "Start", "measure", "run", "start_of",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -75,12 +77,12 @@ def run(
     if not candidates or not len(bench.held.latent):
         raise BadInput("there is nothing to judge; give directions and held-out faces")
     output_folder(folder)
-    start = _start(bench, options)
+    start = start_of(bench, options)
     total = sum(len(_names(c.directions, options)) for c in candidates)
     measured: list[Measured] = []
     for candidate in candidates:
         done = sum(len(before.names) for before in measured)
-        measured.append(_measure(candidate, bench, start, options, (done, total, progress)))
+        measured.append(measure(candidate, bench, start, options, (done, total, progress)))
     held = bench.held.attributes
     report = report_of(measured, bench.space.mark, bench.reader.names, held)
     write_report(report, measured, folder)
@@ -88,7 +90,7 @@ def run(
 
 
 @dataclass(frozen=True)
-class _Start:
+class Start:
     """The faces before anything moves: latents, readings [N, M], identities of the first few."""
 
     latent: Latent
@@ -96,11 +98,12 @@ class _Start:
     people: np.ndarray
 
 
-def _start(bench: Bench, options: Options) -> _Start:
+def start_of(bench: Bench, options: Options) -> Start:
+    """The held-out faces that options choose, before they move."""
     order = np.random.default_rng(options.seed).permutation(len(bench.held.latent))
     latent = bench.held.latent[np.sort(order[: options.faces])]
     faces = bench.space.decode(latent)
-    return _Start(latent, bench.reader.probabilities(faces), _people(faces, bench, options))
+    return Start(latent, bench.reader.probabilities(faces), _people(faces, bench, options))
 
 
 def _people(faces: np.ndarray, bench: Bench, options: Options) -> np.ndarray:
@@ -114,10 +117,11 @@ def _names(directions: Directions, options: Options) -> tuple[str, ...]:
     return tuple(name for name in directions.names if name not in left_out)
 
 
-def _measure(
-    candidate: Candidate, bench: Bench, start: _Start, options: Options,
+def measure(
+    candidate: Candidate, bench: Bench, start: Start, options: Options,
     bar: tuple[int, int, Progress],
 ) -> Measured:  # fmt: skip
+    """One candidate's numbers; bar: (directions done before, directions in all, progress)."""
     found, columns = candidate.directions, list(bench.reader.names)
     names = _names(found, options)
     rows, kept = [], []
@@ -138,7 +142,7 @@ def _measure(
 
 
 def _signs(
-    name: str, start: _Start, columns: list[str], options: Options
+    name: str, start: Start, columns: list[str], options: Options
 ) -> tuple[np.ndarray, float]:
     """Which way each face moves, and how far; every second one back along a nameless component."""
     if name in columns:

@@ -26,7 +26,7 @@ class Run:
     def __init__(self, folder: Path, tensorboard: bool = True) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self.writer = _writer(folder) if tensorboard else None
+        self.writer = event_writer(folder) if tensorboard else None
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """Append one line to log.jsonl and the scalars to TensorBoard."""
@@ -109,10 +109,11 @@ def batch_indices(count: int, batch: int, step: int, seed: int) -> np.ndarray:
     return np.sort(order[place * batch : (place + 1) * batch])
 
 
-def _writer(folder: Path) -> Any:
+def event_writer(folder: Path) -> Any:
+    """A SummaryWriter into folder/tensorboard, or None where TensorBoard is not installed."""
     try:
         from torch.utils.tensorboard import SummaryWriter
-    except ImportError:  # the log.jsonl beside it holds the same numbers
+    except ImportError:  # the log beside it holds the same numbers
         return None
     return SummaryWriter(str(folder / "tensorboard"))
 
