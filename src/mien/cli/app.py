@@ -23,6 +23,7 @@ from mien.cli import (
     sample,
     stores,
     study,
+    study_directions,
     train,
     translate,
 )
@@ -124,6 +125,8 @@ app.add_typer(gallery.app, name="gallery")
 app.add_typer(directions.app, name="directions")
 app.add_typer(models.app, name="models")
 app.add_typer(train.app, name="train")
+study.app.command("directions")(study_directions.directions)
+study.app.command("basis")(study_directions.basis)
 app.add_typer(study.app, name="study")
 
 

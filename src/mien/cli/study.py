@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from mien.cli import finders, options, output
-
-if TYPE_CHECKING:
-    from mien.directions.contract import Labelled
-    from mien.generators.contract import Space
-
-METHODS = ("mean_difference", "ridge", "hyperplane", "pca")  # judged when nothing is named
+from mien.cli import options, output
 
 app = typer.Typer(no_args_is_help=True, help="Measure retrieval, editing and directions.")
 
@@ -35,29 +29,6 @@ Basis = Annotated[
 Spaces = Annotated[
     list[str] | None, typer.Option("--space", metavar="MODEL", help="A space. Repeatable.")
 ]
-Methods = Annotated[
-    list[str] | None,
-    typer.Option("--method", metavar=finders.FORM, help="A finder to fit and judge. Repeatable."),
-]
-Stored = Annotated[
-    list[str] | None,
-    typer.Option("--directions", metavar="MODEL", help="Directions to judge. Repeatable."),
-]
-Faces = Annotated[
-    Path | None,
-    typer.Option("--gallery", help="Gallery with known attributes; else faces are drawn."),
-]
-Samples = Annotated[int, typer.Option("--samples", min=10, help="Faces drawn without a gallery.")]
-Reader = Annotated[
-    str, typer.Option("--reader", metavar="MODEL", help="Recogniser that reads moved faces.")
-]
-Vary = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--vary", metavar="FIELD=VALUE,...", help="Values of an option of the basis. Repeatable."
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
 @app.command("retrieval")
@@ -79,7 +50,7 @@ def retrieval(
     directions = open_directions(options.own(space, basis, "basis"))
     with output.progress_bar("retrieval study") as progress:
         rows = study.run(data, open_space(space), directions, asked, out, progress)
-    _print("Retrieval on CelebA's test split", rows)
+    print_rows("Retrieval on CelebA's test split", rows)
     typer.echo(out)
 
 
@@ -107,7 +78,7 @@ def editing(
     models = study.Models(open_space(space), found, open_recogniser("judge"))
     with output.progress_bar("editing study") as progress:
         rows = study.run(data, models, asked, out, progress)
-    _print("Edits of CelebA's test photos", [asdict(row) for row in rows])
+    print_rows("Edits of CelebA's test photos", [asdict(row) for row in rows])
     typer.echo(out)
 
 
@@ -146,7 +117,7 @@ def inversion(
     readers = (AnySize(open_recogniser(name)) for name in ("recogniser", "judge"))
     with output.progress_bar("inversion study") as progress:
         rows = study.run(data, subjects, study.Bench(found, *readers), asked, out, progress)
-    _print("Inverters on CelebA's test photos", [asdict(row) for row in rows])
+    print_rows("Inverters on CelebA's test photos", [asdict(row) for row in rows])
     typer.echo(out)
 
 
@@ -175,9 +146,9 @@ def translation(
     readers = AnySize(open_recogniser()), AnySize(open_recogniser("judge"))
     with output.progress_bar("translation study") as progress:
         rows, wholes = study.run(data, translators, readers, asked, out, progress)
-    _print("Translators", [asdict(whole) for whole in wholes])
+    print_rows("Translators", [asdict(whole) for whole in wholes])
     everybody = [asdict(row) for row in rows if row.group == study.EVERYBODY]
-    _print("Wishes on CelebA's test photos", everybody)
+    print_rows("Wishes on CelebA's test photos", everybody)
     typer.echo(out)
 
 
@@ -202,105 +173,12 @@ def samples(
     spaces = [open_space(name) for name in space or [options.SPACE]]
     with output.progress_bar("samples study") as progress:
         rows = study.run(data, spaces, asked, out, progress)
-    _print("Samples against CelebA's train split", rows)
+    print_rows("Samples against CelebA's train split", rows)
     typer.echo(out)
 
 
-@app.command("directions")
-def directions(
-    out: Out = Path("runs/study-directions"),
-    method: Methods = None,
-    stored: Stored = None,
-    gallery: Faces = None,
-    samples: Samples = 1000,
-    option: Option = None,
-    reader: Reader = "judge",
-    json: Json = False,
-    space: options.Model = options.SPACE,
-) -> None:
-    """Judge direction finders: separability, what each direction drags along, identity kept.
-
-    Without a gallery, faces are drawn from the space and labelled by the recogniser.
-    """
-    from mien.directions import open_directions
-    from mien.generators import open_space  # torch
-    from mien.recognise.any_size import AnySize
-    from mien.recognise.recogniser import open_recogniser
-    from mien.studies import directions as study
-    from mien.studies._candidates import fitted, held_out
-
-    asked = options.filled(study.Options, option or [], "--option")
-    finders_asked = [finders.named(text) for text in method or ([] if stored else METHODS)]
-    judged = [study.Candidate(Path(name).name, open_directions(name)) for name in stored or []]
-    opened, read = open_space(space), AnySize(open_recogniser(reader))
-    with output.progress_bar("directions study") as progress:
-        data = _labelled(gallery, opened, samples, progress)
-        train, held = held_out(data, asked.seed)
-        found = [(finder.text, finder.part, finder.options) for finder in finders_asked]
-        candidates = judged + fitted(found, train, asked.reach, progress)
-        report = study.run(candidates, study.Bench(opened, read, held), asked, out, progress)
-    if json:
-        output.print_json(report)
-        return
-    for key, title in study.TITLES.items():
-        if report[key]:
-            _print(title, report[key])
-    typer.echo(out)
-
-
-@app.command("basis")
-def basis(
-    gallery: Annotated[Path, typer.Argument(help="Gallery with known attributes.")],
-    out: Out = Path("runs/study-basis"),
-    vary: Vary = None,
-    option: Option = None,
-    reader: Reader = "judge",
-    space: options.Model = options.SPACE,
-) -> None:
-    """Fit the sparse orthogonal basis with every combination of options; compare the runs.
-
-    Runs that finished are kept: the same command goes on where it was interrupted.
-    """
-    from mien.directions.orthogonal_basis import Options as Fit
-    from mien.generators import open_space  # torch
-    from mien.recognise.any_size import AnySize
-    from mien.recognise.recogniser import open_recogniser
-    from mien.studies import basis as study
-    from mien.studies._candidates import held_out
-    from mien.studies.directions import Bench
-
-    asked = options.filled(study.Options, option or [], "--option")
-    varied = {key: text.split(",") for key, text in options.texts(vary or [], "--vary").items()}
-    trials = [
-        study.Trial(row, options.filled(Fit, [f"{k}={v}" for k, v in row.items()], "--vary"))
-        for row in study.grid(varied or study.STUDIED)
-    ]
-    opened, read = open_space(space), AnySize(open_recogniser(reader))
-    with output.progress_bar("basis study") as progress:
-        train, held = held_out(_labelled(gallery, opened, 0, progress), asked.seed)
-        rows = study.run(trials, train, Bench(opened, read, held), asked, out, progress)
-    _print("Sparse orthogonal bases", rows)
-    typer.echo(out)
-
-
-def _labelled(
-    gallery: Path | None, space: Space, samples: int, progress: output.Progress
-) -> Labelled:
-    """The faces of a gallery with their labels, or samples that the recogniser labels."""
-    from mien.directions import SampleOptions, labelled_samples
-    from mien.directions.contract import Labelled
-    from mien.recognise.any_size import AnySize
-    from mien.recognise.recogniser import open_recogniser
-    from mien.search.gallery import Gallery
-
-    if gallery is None:
-        asked = SampleOptions(samples)
-        return labelled_samples(space, AnySize(open_recogniser()), asked, progress)
-    opened = Gallery.open(gallery)
-    return Labelled(opened.latent, opened.attributes, source=space)
-
-
-def _print(title: str, rows: list[dict[str, object]]) -> None:
+def print_rows(title: str, rows: list[dict[str, object]]) -> None:
+    """Rows with the same keys as a table under a title; floats with three decimals."""
     cells = [
         [f"{value:.3f}" if isinstance(value, float) else str(value) for value in row.values()]
         for row in rows
