@@ -6,6 +6,7 @@ matrix units of CPUs with AMX in bf16.
 
 from __future__ import annotations
 
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -119,6 +120,9 @@ def _read(network: Tensors, x: torch.Tensor) -> Any:
 
 
 def _openvino() -> Any:
+    # It reports every network it reads to its makers unless this module is missing, and mien
+    # opens no connection unasked.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     try:
         import openvino
     except ImportError as error:
