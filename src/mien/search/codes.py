@@ -29,6 +29,8 @@ STEP = 1 << 21  # numbers of one float64 block while encoding: 16 MB
 
 @dataclass(frozen=True)
 class CodeOptions:
+    """How large and how exact codes are."""
+
     kind: str = "int8"  # or float16: more exact, half the components
     size: int = 1000  # bytes a face may take in memory
     lead: int = 48  # components in float32 that every search scans, beside the scores
