@@ -1,5 +1,7 @@
 """StarGAN against what its published code computed, with every fixture's own sizes."""
 
+from importlib.util import find_spec
+
 import numpy as np
 import pytest
 import torch
@@ -215,7 +217,8 @@ def test_normalisation_is_that_of_torch(condition):
 
 @pytest.mark.parametrize("condition", ["maps", "lookup"])
 def test_openvino_translates_the_same(condition):
-    pytest.importorskip("openvino")
+    if find_spec("openvino") is None:  # not imported: the engine does that, and keeps it silent
+        pytest.skip("OpenVINO is not installed")
     from mien.runtime.engine import Runner
 
     torch.manual_seed(0)
