@@ -226,16 +226,8 @@ def brute(gallery: Gallery, query: Query, named: Directions) -> list[str]:
     asked, found = as_asked(query, named), []
     for start in range(0, len(gallery), 5000):
         rows = np.arange(start, min(start + 5000, len(gallery)))
-        values = gallery.rows(rows).astype(np.float32)
-        delta = asked.latent.astype(np.float64) - values
-        rough = (delta**2).sum(1)
-        keep = (
-            rows
-            if len(asked.weights) and (asked.weights != 1).any()
-            else rows[np.argsort(rough)[: 2 * K]]
-        )
-        shares = explain(gallery.rows(keep), asked.latent, asked.vectors, asked.move, asked.weights)
-        found += list(zip(shares.distance, keep, strict=True))
+        given = (asked.latent, asked.vectors, asked.move, asked.weights, named.gram)
+        found += list(zip(explain(gallery.rows(rows), *given).distance, rows, strict=True))
     return [f"{row:07d}" for _, row in sorted(found)[: query.k]]
 
 

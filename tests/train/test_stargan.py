@@ -191,7 +191,7 @@ class Ruddy:
 
 def test_a_teacher_adds_its_own_cross_entropy_and_sees_no_fine_pattern():
     recipe = replace(TOY, size=32, teacher=0.25, precision="fp32")
-    state = _stargan_state.start(replace(recipe, teacher=0), Vocabulary((Part(("Red",)),)))
+    state = _stargan_state.start(recipe, Vocabulary((Part(("Red",)),)))
     faces, mix = torch.rand(4, 3, 32, 32) * 2 - 1, torch.rand(4, 1, 1, 1)
     labels = torch.tensor([[1.0], [0], [1], [0.5]])
     batch = Batch(faces, labels, labels, mix)
@@ -217,24 +217,23 @@ def test_lessons_teach_what_the_guide_adds(tmp_path):
     )  # fmt: skip
 
     class Reddens:
-        def added(self, faces, labels, targets):
+        def added(self, faces, labels, targets, names):
             change = torch.zeros_like(faces)
             change[:, 0] = (targets - labels)[:, :, None] * 0.5
             return change
 
         distance = staticmethod(Guide.distance)
 
-    state = _stargan_state.start(replace(recipe, guide=0), Vocabulary((source.part,)))
-    state.guide = Reddens()
+    state = _stargan_state.start(recipe, Vocabulary((source.part,)))
     before = state.critic.state_dict()["conv1.weight"].clone()
     for step in range(recipe.lessons):
         batch = stargan.draw(source, 0, 1, step, recipe)
-        stargan.lesson(state, batch, recipe)
+        stargan.lesson(state, Reddens(), batch, recipe)
     batch = stargan.draw(source, 0, 1, 500, recipe)
     with torch.no_grad():
         made = state.generator(batch.faces, batch.targets)
     added = (made - batch.faces).mean((2, 3))
-    wanted = Reddens().added(batch.faces, batch.labels, batch.targets).mean((2, 3))
+    wanted = Reddens().added(batch.faces, batch.labels, batch.targets, ("red",)).mean((2, 3))
     assert (added - wanted).abs().max() < 0.2
     assert torch.equal(before, state.critic.state_dict()["conv1.weight"])
 
@@ -247,14 +246,17 @@ def test_a_guide_edits_as_its_space_does():
     faces = space.decode(latent)
     labels = torch.tensor([[0.0, 1.0], [0.0, 1.0]])
     targets = torch.tensor([[1.0, 1.0], [0.0, 0.5]])  # Male; and nothing that is known
-    added = guide.added(torch.from_numpy(faces), labels, targets)
+    names = ("Male", "Young")
+    added = guide.added(torch.from_numpy(faces), labels, targets, names)
+    alone = guide.added(torch.from_numpy(faces), labels[:, :1], targets[:, :1], names[:1])
     own = space.encode(faces)
     wanted = space.decode(edit(own, named, {"Male": np.array([1.5, 0.0])})) - space.decode(own)
     assert np.abs(wanted[0]).max() > 0.3
     assert np.abs(added.numpy() - wanted).mean() < 0.01
     assert added[1].abs().max() == 0
+    torch.testing.assert_close(alone[0], added[0])  # of a data set that knows only some names
     with pytest.raises(BadInput, match="128 px"):
-        guide.added(torch.zeros(1, 3, 64, 64), labels[:1], targets[:1])
+        guide.added(torch.zeros(1, 3, 64, 64), labels[:1], targets[:1], names)
     with pytest.raises(UnknownName, match="guide"):
         Guide("vae-128", ("Redness",))
     with pytest.raises(BadInput, match="1 numbers for 2 names"):
@@ -263,7 +265,9 @@ def test_a_guide_edits_as_its_space_does():
 
 def test_a_teacher_that_does_not_know_a_name_is_refused():
     with pytest.raises(UnknownName, match="teacher"):
-        _stargan_state.start(replace(TOY, teacher=1), Vocabulary((Part(("Redness",)),)))
+        _stargan_state.equip(
+            _stargan_state.start(TOY, Vocabulary((Part(("Redness",)),))), replace(TOY, teacher=1)
+        )
 
 
 def test_single_targets_change_one_name_and_hair_keeps_one_colour():
@@ -318,3 +322,5 @@ def test_recipes_that_cannot_be_are_refused():
         Recipe(size=100)
     with pytest.raises(BadInput, match="1 or more"):
         Recipe(n_critic=0)
+    with pytest.raises(BadInput, match="lessons=5 need a guide"):
+        Recipe(lessons=5)

@@ -3,11 +3,11 @@
 Choi et al., "StarGAN: Unified Generative Adversarial Networks for Multi-Domain
 Image-to-Image Translation" (CVPR 2018), table 4 and 5 of its appendix. Labels enter as
 constant maps beside the colours, as published, or through lookup tables: a gain
-and a bias an attribute in every instance normalisation. What it
-draws may be added to the photo (Shen and Liu, "Learning Residual Images for Face
-Attribute Manipulation", CVPR 2017), which keeps what nobody asked to change.
-Tensors carry the names of the published implementation. Its generator normalises each
-face by its own statistics whether training or not, and so does this one.
+and a bias an attribute in every instance normalisation. What is drawn may be added to
+the photo (Shen and Liu, "Learning Residual Images for Face Attribute Manipulation",
+CVPR 2017), which keeps what nobody asked to change. Tensors carry the names of the
+published implementation. Its generator normalises each face by its own statistics
+whether training or not, and so does this one.
 """
 
 from __future__ import annotations

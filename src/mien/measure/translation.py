@@ -54,19 +54,19 @@ def translation_table(
         alone[:, i] = False
         table[name] = {
             "success": _rounded((seen[:, i] == (wanted[:, i] > 0.5)).mean()),
-            "kept": _rounded(kept(before, seen, alone)) if alone.any() else None,
+            "kept": None if (share := kept(before, seen, alone)) is None else _rounded(share),
             "identity": _rounded(similarity(people, embed(made)).mean()),
         }
         back.append(np.abs(translator.translate(made, labels, part) - faces).mean())
     return {"targets": table, "reconstruction": _rounded(np.mean(back))}
 
 
-def kept(before: np.ndarray, after: np.ndarray, alone: np.ndarray) -> float:
+def kept(before: np.ndarray, after: np.ndarray, alone: np.ndarray) -> float | None:
     """Share of the names left `alone` of which the same is seen after as before, all bool [N, c].
 
-    NaN where every name was asked for.
+    None where every name was asked for.
     """
-    return float((after == before)[alone].mean()) if alone.any() else float("nan")
+    return float((after == before)[alone].mean()) if alone.any() else None
 
 
 def _rounded(value: Any) -> float:

@@ -53,7 +53,7 @@ class Row:
     faces: int
     success: float  # share in which the recogniser sees what was asked
     judged: float  # share in which the judge does
-    kept: float  # share of the other names that the recogniser still sees as in the photo
+    kept: float | None  # share of the other names that the recogniser still sees as in the photo
     identity: float  # mean cosine to the photo
 
 
@@ -159,7 +159,7 @@ class _Outcome:
 
     def shares(
         self, who: np.ndarray, photos: Photos, readers: Readers, names: tuple[str, ...]
-    ) -> tuple[int, float, float, float, float]:
+    ) -> tuple[int, float, float, float | None, float]:
         """(faces, success, judged, kept, identity) of some rows."""
         own, other = (
             [reader.names.index(name) for name in names] for reader in readers

@@ -21,7 +21,7 @@ class Guide:
     """Edits of an embedded space along its own directions."""
 
     def __init__(self, space: str, names: tuple[str, ...], amounts: tuple[float, ...] = ()) -> None:
-        """names: of the labels; amounts: of their edits, in calibrated units, 1 where not given.
+        """names: of all labels; amounts: of their edits, in calibrated units, 1 where not given.
 
         Raises UnknownName for a name without a direction, BadInput for other than one amount each.
         """
@@ -29,25 +29,25 @@ class Guide:
             raise BadInput(
                 f"amounts has {len(amounts)} numbers for {len(names)} names; give each one"
             )
-        self.space, self.names = open_space(space), names
-        self.amounts = amounts or (1.0,) * len(names)
+        self.space = open_space(space)
+        self.amounts = dict(zip(names, amounts or (1.0,) * len(names), strict=True))
         self.directions = open_directions(f"{space}-directions")
         for name in names:
             if name not in self.directions.names:
                 raise UnknownName("attribute of the guide", name, self.directions.names)
 
     def added(
-        self, faces: torch.Tensor, labels: torch.Tensor, targets: torch.Tensor
-    ) -> torch.Tensor:
-        """[N, 3, S, S]: what edits from labels to targets [N, c] add to faces in [-1, 1].
+        self, faces: torch.Tensor, labels: torch.Tensor, targets: torch.Tensor,
+        names: tuple[str, ...],
+    ) -> torch.Tensor:  # fmt: skip
+        """[N, 3, S, S]: what edits from labels to targets [N, c] of names add to faces in [-1, 1].
 
         Raises BadInput for faces of another size than the space's.
         """
         if faces.shape[2] != self.space.size:
             raise BadInput(f"the guide draws faces of {self.space.size} px; set size to it")
         wish = (targets - labels).round().numpy()  # 0 where either is unknown
-        wish = wish * np.array(self.amounts)
-        amounts = {name: wish[:, column] for column, name in enumerate(self.names)}
+        amounts = {name: self.amounts[name] * wish[:, i] for i, name in enumerate(names)}
         with precision("bf16"):
             latent = self.space.encode(faces.numpy())
             moved = edit(latent, self.directions, amounts)

@@ -80,6 +80,8 @@ class Recipe:
         least = min(self.batch, self.steps, self.n_critic, self.decay_every, self.log_every)
         if min(least, self.watch_every, self.every) < 1:
             raise BadInput("batch, steps, n_critic and every number of steps must be 1 or more")
+        if self.lessons and not self.guide > 0:
+            raise BadInput(f"lessons={self.lessons} need a guide; give guide a weight")
         self.shape(1), self.critic(1)  # sizes that cannot be are refused before any photo is read
 
     def shape(self, labels: int) -> Architecture:
@@ -153,9 +155,18 @@ def start(recipe: Recipe, vocabulary: Vocabulary) -> State:
         torch.optim.Adam(network.parameters(), rate, betas=recipe.betas, fused=True)
         for network, rate in ((generator, recipe.rate), (critic, recipe.critic_rate))
     )
-    teacher = _teacher(vocabulary) if recipe.teacher > 0 else None
-    guide = Guide(recipe.guided_by, vocabulary.names, recipe.amounts) if recipe.guide > 0 else None
-    return State(generator, averaged, critic, first, second, vocabulary, teacher, guide)
+    return State(generator, averaged, critic, first, second, vocabulary)
+
+
+def equip(state: State, recipe: Recipe) -> None:
+    """Open the teacher and the guide, where the recipe has weights for them.
+
+    Raises UnknownName for a name that one of them does not know.
+    """
+    if recipe.teacher > 0:
+        state.teacher = _teacher(state.vocabulary)
+    if recipe.guide > 0:
+        state.guide = Guide(recipe.guided_by, state.vocabulary.names, recipe.amounts)
 
 
 def _teacher(vocabulary: Vocabulary) -> Recogniser:

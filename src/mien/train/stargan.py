@@ -22,7 +22,8 @@ from mien.recognise.recogniser import Recogniser
 from mien.train import augment
 from mien.train._stargan_data import Source, celeba_test, read_sources
 from mien.train._stargan_export import export
-from mien.train._stargan_state import LOSSES, PRECISIONS, Recipe, State, start
+from mien.train._stargan_guide import Guide
+from mien.train._stargan_state import LOSSES, PRECISIONS, Recipe, State, equip, start
 from mien.train._stargan_watch import save_grid
 from mien.train.adversarial import unit_slope
 from mien.train.run import Run, batch_indices, generator
@@ -84,10 +85,10 @@ def update(state: State, batch: Batch, recipe: Recipe, both: bool) -> Terms:
     return terms
 
 
-def lesson(state: State, batch: Batch, recipe: Recipe) -> Terms:
+def lesson(state: State, guide: Guide, batch: Batch, recipe: Recipe) -> Terms:
     """One step of the generator towards what the guide would add, and nothing else."""
     made = _translated(state, batch.faces, batch.targets, batch.part, recipe)
-    distance = _from_guide(state, batch, made)
+    distance = _from_guide(state, guide, batch, made)
     _step(state.optimiser, recipe.guide * distance)
     state.averaged.update_parameters(state.generator)
     return {"G/guide": distance.detach()}
@@ -132,7 +133,7 @@ def generator_loss(
             terms["G/teacher"] = part.loss(_seen(state.teacher, made, part), batch.targets)
         loss = loss + recipe.teacher * terms["G/teacher"]
     if state.guide is not None:
-        terms["G/guide"] = _from_guide(state, batch, made)
+        terms["G/guide"] = _from_guide(state, state.guide, batch, made)
         loss = loss + recipe.guide * terms["G/guide"]
     return loss, {key: value.detach() for key, value in terms.items()}
 
@@ -142,6 +143,7 @@ def fit(
 ) -> State:
     """Train until `recipe.steps`; resumes the run's checkpoint."""
     state = start(recipe, Vocabulary(tuple(source.part for source in sources)))
+    equip(state, recipe)
     begin = run.restore(state)
     for step in range(begin, recipe.steps):
         state.pace(recipe, step)
@@ -150,7 +152,7 @@ def fit(
         for part, source in enumerate(sources):
             batch = draw(source, part, len(sources), step, recipe)
             if step < recipe.lessons and state.guide is not None:
-                found = lesson(state, batch, recipe)
+                found = lesson(state, state.guide, batch, recipe)
             else:
                 found = update(state, batch, recipe, done % recipe.n_critic == 0)
             name = f"{part}/" if len(sources) > 1 else ""
@@ -198,11 +200,10 @@ def _translated(
     return made
 
 
-def _from_guide(state: State, batch: Batch, made: torch.Tensor) -> torch.Tensor:
-    if state.guide is None:
-        return made.new_zeros(())
-    added = state.guide.added(batch.faces, batch.labels, batch.targets)
-    return state.guide.distance(made - batch.faces, added)
+def _from_guide(state: State, guide: Guide, batch: Batch, made: torch.Tensor) -> torch.Tensor:
+    names = state.vocabulary.parts[batch.part].names
+    added = guide.added(batch.faces, batch.labels, batch.targets, names)
+    return guide.distance(made - batch.faces, added)
 
 
 def _seen(teacher: Recogniser, made: torch.Tensor, part: Part) -> torch.Tensor:
