@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -41,6 +42,24 @@ def mien(toys: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Mien:
         return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
     return run
+
+
+def translator(root: Path, size: int, parts: Sequence[Mapping[str, Any]]) -> Path:
+    """A StarGAN's model folder `root/toy`, never trained; parts as in cards."""
+    import torch
+
+    from mien.generators._labels import parts_of
+    from mien.generators.stargan import Architecture, Generator
+
+    torch.manual_seed(0)
+    shape = Architecture(size=size, width=4, depth=1, labels=parts_of(parts).width)
+    tensors = {key: value.numpy() for key, value in Generator(shape).state_dict().items()}
+    card = {
+        "name": "toy", "kind": "translator", "architecture": "stargan", "parts": list(parts),
+        "options": asdict(shape), "input": {"size": size, "frame": "celeba", "range": [-1, 1]},
+    }  # fmt: skip
+    checkpoint.save_model(root / "toy", tensors, card)
+    return root / "toy"
 
 
 @pytest.fixture

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mien import checkpoint
 from mien.faces.read import read_photo
 from mien.live import sink
 from mien.live.track import Tracker
 from mien.provenance.mark import read_note
-from tests.cli.conftest import Mien
+from tests.cli.conftest import Mien, translator
 from tests.live.videos import HEIGHT, WIDTH, moved, read, sway, write
 
 FRAMES = 16
@@ -23,20 +21,9 @@ FRAMES = 16
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
     """A translator at 32 px that was never trained."""
-    import torch
-
-    from mien.generators.stargan import Architecture, Generator
-
-    torch.manual_seed(0)
-    shape = Architecture(size=32, width=4, depth=1, labels=3)
-    tensors = {key: value.numpy() for key, value in Generator(shape).state_dict().items()}
-    card = {
-        "name": "toy", "kind": "translator", "architecture": "stargan",
-        "parts": [{"names": ["Black_Hair", "Blond_Hair", "Male"], "kind": "binary"}],
-        "options": asdict(shape), "input": {"size": 32, "frame": "celeba", "range": [-1, 1]},
-    }  # fmt: skip
-    checkpoint.save_model(tmp_path / "toy", tensors, card)
-    return tmp_path / "toy"
+    return translator(
+        tmp_path, 32, [{"names": ["Black_Hair", "Blond_Hair", "Male"], "kind": "binary"}]
+    )
 
 
 @pytest.fixture

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from mien import checkpoint
 from mien.provenance.mark import read_note
-from tests.cli.conftest import Mien
+from tests.cli.conftest import Mien, translator
 
 PARTS = [
     {"names": ["Black_Hair", "Blond_Hair", "Male"], "kind": "binary"},
@@ -23,19 +21,7 @@ PARTS = [
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
     """A translator of two data sets, at 16 px."""
-    import torch
-
-    from mien.generators.stargan import Architecture, Generator
-
-    torch.manual_seed(0)
-    shape = Architecture(size=16, width=4, depth=1, labels=7)
-    tensors = {key: value.numpy() for key, value in Generator(shape).state_dict().items()}
-    card = {
-        "name": "toy", "kind": "translator", "architecture": "stargan", "parts": PARTS,
-        "options": asdict(shape), "input": {"size": 16, "frame": "celeba", "range": [-1, 1]},
-    }  # fmt: skip
-    checkpoint.save_model(tmp_path / "toy", tensors, card)
-    return tmp_path / "toy"
+    return translator(tmp_path, 16, PARTS)
 
 
 @pytest.fixture
