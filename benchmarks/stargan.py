@@ -19,12 +19,22 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
+from mien.generators import open_space
 from mien.generators._labels import Part, Vocabulary
-from mien.generators.stargan import Discriminator, Generator, Norm, Residual, stack
-from mien.runtime.engine import Runner, engine
+from mien.generators.stargan import (
+    Architecture,
+    Discriminator,
+    Generator,
+    Norm,
+    Residual,
+    StarGAN,
+    stack,
+)
+from mien.runtime.engine import engine
 from mien.runtime.precision import precision
 from mien.train import stargan
 from mien.train._stargan_state import Recipe, State, start
@@ -139,23 +149,27 @@ def train(repeats: int, count: int) -> None:
 def translate(repeats: int) -> None:
     """A table of translations of one face."""
     torch.manual_seed(0)
-    state = start(Recipe(), Vocabulary((Part(Recipe().attributes),)))
-    network = state.generator.requires_grad_(False)
-    face, labels = torch.rand(1, 3, 16, 16), torch.tensor([[0.0, 1, 0, 0, 1]])
-    face = F.interpolate(face, (128, 128), mode="bilinear") * 2 - 1
-    run, stacked = Runner(network.through), stack(face, labels)
+    space = open_space()
+    face, labels = space.decode(space.sample(1, seed=1)), np.float32([[0, 1, 0, 0, 1]])
+    names = list(Recipe().attributes)
+    card = {
+        "name": "published sizes", "sha256": "0" * 64, "parts": [{"names": names, "kind": "binary"}],
+        "input": {"size": 128, "frame": "celeba", "range": [-1, 1]},
+    }  # fmt: skip
+    model = StarGAN(Generator(Architecture(labels=len(names))), card)
+    read = torch.from_numpy(face), torch.from_numpy(labels)
     with torch.inference_mode():
-        wanted = plain_generator(network, face, labels)
-        base = clock(lambda: plain_generator(network, face, labels), 3 * repeats)
-        print(f"\n{'one face':16} {'ms':>7} {'ratio':>6} {'dB':>6}")
-        print(f"{'textbook fp32':16} {base * 1e3:7.1f} {1:6.2f}")
-        for how in ("torch fp32", "torch bf16", "openvino fp32", "openvino bf16"):
-            by, at = how.split()
-            with precision(at), engine(by):
-                error = float((run(stacked) - wanted).square().mean())
-                took = clock(lambda: run(stacked), 3 * repeats)
-            line = f"{took * 1e3:7.1f} {base / took:6.2f} {10 * math.log10(4 / error):6.1f}"
-            print(f"{how:16} {line}", flush=True)
+        wanted = plain_generator(model.network, *read).numpy()
+        base = clock(lambda: plain_generator(model.network, *read), 3 * repeats)
+    print(f"\n{'one face':16} {'ms':>7} {'ratio':>6} {'dB':>6}")
+    print(f"{'textbook fp32':16} {base * 1e3:7.1f} {1:6.2f}")
+    for how in ("torch fp32", "torch bf16", "openvino fp32", "openvino bf16", "openvino int8"):
+        by, at = how.split()
+        with precision(at), engine(by):
+            error = float(np.square(model.translate(face, labels) - wanted).mean())
+            took = clock(lambda: model.translate(face, labels), 3 * repeats)
+        line = f"{took * 1e3:7.1f} {base / took:6.2f} {10 * math.log10(4 / error):6.1f}"
+        print(f"{how:16} {line}", flush=True)
 
 
 def main() -> None:

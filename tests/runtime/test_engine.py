@@ -98,7 +98,10 @@ def test_encoders_by_openvino_find_the_same_codes(part):
         np.testing.assert_allclose(inverter.codes(faces), wanted, atol=1e-4)
         with precision("bf16"):
             near = inverter.codes(faces)
+        with precision("int8"):
+            rounded = inverter.codes(faces)
     assert np.linalg.norm(near - wanted) < 0.01 * np.linalg.norm(wanted)
+    assert 0 < np.linalg.norm(rounded - near) < 0.01 * np.linalg.norm(wanted)
 
 
 def test_nothing_is_reported_to_anybody():

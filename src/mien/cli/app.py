@@ -27,7 +27,7 @@ from mien.cli import (
     train,
     translate,
 )
-from mien.errors import MienError
+from mien.errors import BadInput, MienError
 
 BAD_INPUT, INTERRUPTED = 2, 130  # exit codes
 
@@ -86,7 +86,7 @@ def mien(
     ctx: typer.Context,
     precision: Annotated[
         str,
-        typer.Option("--precision", help="fp32, or bf16: faster on CPUs with AMX."),
+        typer.Option("--precision", help="fp32, or, faster on CPUs with AMX, bf16 or int8."),
     ] = "fp32",
     engine: Annotated[
         str,
@@ -100,6 +100,8 @@ def mien(
     from mien.runtime.precision import precision as at
 
     with one_sentence():
+        if precision == "int8" and engine == "torch":
+            raise BadInput("--precision int8 needs --engine openvino; torch knows fp32 and bf16")
         ctx.with_resource(at(precision))
         if engine == "torch":  # which loads only where a command needs it
             return

@@ -15,12 +15,17 @@ from torch import nn
 from mien.checkpoint import load_model
 from mien.encoders._pyramid import Architecture
 from mien.errors import BadInput, BadModel
+from mien.generators._examples import example_faces
 from mien.generators.layers.fold import fold_norms
 from mien.recognise.ir_se import TrunkShape
 from mien.runtime import engine
 from mien.runtime.engine import Runner
+from mien.runtime.quantise import quantised
 
 BATCH = 8  # faces encoded at once
+# Some photos take some layers half as far again as drawn faces do; without room their codes were
+# up to 5 % off in 8 bits, with it every one of 32 was within 1 %.
+ROOM = 1.5
 
 
 class Inverter:
@@ -36,7 +41,7 @@ class Inverter:
         fold_norms(self.network)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._half: nn.Module | None = None
-        self._runner = Runner(self.network)
+        self._runner = Runner(self.network, self._rounded)
         self.card, self.size = card, int(card["options"]["size"])
         self.styles = int(card["options"]["styles"])
         self.average = average if card["centred"] else torch.zeros_like(average)
@@ -73,6 +78,11 @@ class Inverter:
         with torch.autocast(faces.device.type, enabled=False):
             found = self._half(faces.bfloat16())
         return found
+
+    def _rounded(self) -> nn.Module:
+        """The network with convolutions in 8 bits."""
+        faces = example_faces(self.size)
+        return quantised(self.network, lambda network: network(faces), ROOM)
 
 
 def halved(network: nn.Module) -> nn.Module:

@@ -13,20 +13,18 @@ from contextlib import contextmanager
 
 import torch
 
-from mien.runtime import engine
+from mien.runtime import engine, precision
 
 
 @contextmanager
 def thread_a_core(count: int) -> Iterator[ThreadPoolExecutor]:
     """A pool of `count` threads, each running networks on one core as the caller's blocks say."""
     before = torch.get_num_threads()
-    autocast = torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")
-    by = engine.current()
+    by, at = engine.current(), precision.current()
 
     def start() -> None:  # all are states of a thread
         torch.set_num_threads(1)
-        torch.set_autocast_enabled("cpu", autocast[0])
-        torch.set_autocast_dtype("cpu", autocast[1])
+        precision.use(at)
         engine.use(by)
 
     pool = ThreadPoolExecutor(count, initializer=start)

@@ -12,6 +12,7 @@ whether training or not, and so does this one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -25,10 +26,12 @@ from torch import nn
 from mien.checkpoint import load_model, mark
 from mien.checks import check_faces, check_shape
 from mien.errors import BadInput, BadModel, UnknownName
+from mien.generators._examples import example_faces
 from mien.generators._labels import parts_of
 from mien.generators.layers.halving import Halving
 from mien.generators.layers.instance import normalise, rescale
 from mien.runtime.engine import Runner
+from mien.runtime.quantise import quantised
 
 CONDITIONS = ("maps", "lookup")
 READINGS = ("sum", "mean", "first")
@@ -246,7 +249,7 @@ class StarGAN:
         self.vocabulary = parts_of(card["parts"])
         self.names = self.vocabulary.names
         self.size, self.frame = card["input"]["size"], card["input"]["frame"]
-        self._run = Runner(network.through)
+        self._run = Runner(network.through, self._rounded)
 
     @torch.inference_mode()
     def translate(self, faces: np.ndarray, labels: np.ndarray, part: int = 0) -> np.ndarray:
@@ -262,6 +265,14 @@ class StarGAN:
         pairs = zip(torch.from_numpy(faces).split(BATCH), vectors.split(BATCH), strict=True)
         out = [self._run(stack(some, given)).clamp(-1, 1).numpy() for some, given in pairs]
         return np.concatenate(out) if len(faces) else faces.copy()
+
+    def _rounded(self) -> Callable[[torch.Tensor], torch.Tensor]:
+        """The generator with convolutions in 8 bits."""
+        faces = example_faces(self.size)
+        random = torch.Generator().manual_seed(0)
+        labels = torch.randint(2, (len(faces), self.network.shape.labels), generator=random)
+        stacked = stack(faces, labels)
+        return quantised(self.network, lambda network: network.through(stacked)).through
 
 
 def open_translator(folder: Path) -> StarGAN:

@@ -49,7 +49,7 @@ def use(name: str) -> Token[str]:
 def engine(name: str) -> Iterator[None]:
     """Run every `Runner` inside the block by "torch" or "openvino".
 
-    OpenVINO computes in fp32, or in bf16 inside a block `precision("bf16")`. Raises
+    OpenVINO computes in fp32, or in bf16 or 8 bits inside a block `precision`. Raises
     UnknownName, and MissingExtra where OpenVINO is not installed.
     """
     token = use(name)
@@ -66,10 +66,13 @@ class Runner:
     one), and each thread keeps a compiled copy. Where gradients are wanted, PyTorch runs.
     """
 
-    def __init__(self, network: Tensors) -> None:
-        """network: each row of what it gives must depend on the same row it is given alone."""
-        self.network = network
-        self._read: dict[tuple[int, ...], Any] = {}
+    def __init__(self, network: Tensors, rounded: Callable[[], Tensors] | None = None) -> None:
+        """network: each row of what it gives must depend on the same row it is given alone.
+
+        rounded: makes its form in 8 bits, for precision "int8"; without one that is bf16.
+        """
+        self.network, self._rounded = network, rounded
+        self._read: dict[tuple[object, ...], Any] = {}
         self._threads = threading.local()
         self._lock = threading.Lock()
 
@@ -85,20 +88,31 @@ class Runner:
 
     def _compiled(self, x: torch.Tensor) -> Any:
         kept: dict[str, Any] = self._threads.__dict__
-        hint = {"fp32": "f32", "bf16": "bf16"}[precision.current()]
+        at = precision.current()
+        if at == "int8" and self._rounded is None:
+            at = "bf16"
         threads = torch.get_num_threads()
-        key = str((tuple(x.shape), hint, threads))
+        key = str((tuple(x.shape), at, threads))
         if key not in kept:
+            form = (tuple(x.shape), at == "int8")
             with self._lock:
-                if x.shape not in self._read:
-                    self._read[x.shape] = _read(self.network, x)
+                if form not in self._read:
+                    self._read[form] = _read(self._form(at), x)
             options = {
-                "INFERENCE_PRECISION_HINT": hint,
+                "INFERENCE_PRECISION_HINT": "f32" if at == "fp32" else "bf16",
                 "INFERENCE_NUM_THREADS": threads,
                 "PERFORMANCE_HINT": "LATENCY",
             }
-            kept[key] = _openvino().Core().compile_model(self._read[x.shape], "CPU", options)
+            kept[key] = _openvino().Core().compile_model(self._read[form], "CPU", options)
         return kept[key]
+
+    def _form(self, at: str) -> Tensors:
+        """The network as a precision wants it."""
+        if at != "int8" or self._rounded is None:
+            return self.network
+        exact = torch.autocast("cpu", enabled=False)
+        with engine("torch"), torch.inference_mode(False), torch.no_grad(), exact:
+            return self._rounded()
 
 
 class _Module(nn.Module):
