@@ -153,7 +153,7 @@ def translate(repeats: int) -> None:
     face, labels = space.decode(space.sample(1, seed=1)), np.float32([[0, 1, 0, 0, 1]])
     names = list(Recipe().attributes)
     card = {
-        "name": "published sizes", "sha256": "0" * 64, "parts": [{"names": names, "kind": "binary"}],
+        "name": "untrained", "sha256": "0" * 64, "parts": [{"names": names, "kind": "binary"}],
         "input": {"size": 128, "frame": "celeba", "range": [-1, 1]},
     }  # fmt: skip
     model = StarGAN(Generator(Architecture(labels=len(names))), card)
