@@ -6,9 +6,7 @@ from scipy.optimize import check_grad
 
 from mien.errors import BadInput
 from mien.search import preference
-from mien.search.preference import Examples, Options, Preference, best, fit
-
-PLAIN = Preference(np.ones(3), np.ones(3))
+from mien.search.preference import Examples, Options, Preference, fit
 
 
 def toy(seed=0, queries=30, faces=50, **fields):
@@ -83,22 +81,6 @@ def test_likeness_is_bought_with_relevance():
 
     assert alike(for_both) > alike(for_relevance) + 0.1
     assert for_relevance.alone[0] > 10 * for_relevance.alone[1]
-
-
-def test_no_preference_is_never_beaten_by_something_worse():
-    worse = [Preference(np.full(3, v), np.ones(3)) for v in (2.0, 3.0)]
-    every, keeping = best(worse, PLAIN, lambda wishes: (-wishes.alone[0], True))
-    assert every.preference is PLAIN
-    assert keeping.preference is PLAIN
-
-
-def test_the_best_that_keeps_is_chosen_apart():
-    candidates = [Preference(np.full(3, v), np.ones(3)) for v in (2.0, 3.0, 4.0)]
-    every, keeping = best(candidates, PLAIN, lambda w: (w.alone[0], bool(w.alone[0] < 4)))
-    assert (every.quality, keeping.quality) == (4.0, 3.0)
-    assert not every.feasible
-    nobody = best(candidates, PLAIN, lambda w: (w.alone[0], False))[1]
-    assert nobody.preference is PLAIN
 
 
 def test_weights_are_taken_by_what_is_adjusted():

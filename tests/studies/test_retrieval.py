@@ -10,6 +10,7 @@ from mien.directions import open_directions
 from mien.faces.celeba import CelebA
 from mien.generators import open_space
 from mien.measure.ndcg import legacy_ndcg
+from mien.search.find import STRESS
 from mien.search.preference import Preference
 from mien.studies import _chosen as chosen
 from mien.studies import retrieval
@@ -127,11 +128,9 @@ def test_rankings_by_several_orders_are_averaged_a_query(split, basis, people):
 
 
 @pytest.mark.parametrize("protocol", ["Smiling", "three"])
-def test_chosen_preferences_are_no_worse_than_none_and_keep_identity(
-    split, basis, people, protocol
-):
+def test_chosen_preferences_are_no_worse_and_keep_what_they_say(split, basis, people, protocol):
     tasks = chosen.tasks(split, basis, protocol, 25, 0)
-    best, keeping = chosen.choose(split, people, basis, tasks, quiet)
+    best, keeping, granting = chosen.choose(split, people, basis, tasks, quiet)
     scorer = Scorer(split, basis, tasks[1], people)
 
     def measured(wishes, name, k=10):
@@ -143,6 +142,9 @@ def test_chosen_preferences_are_no_worse_than_none_and_keep_identity(
     assert measured(best, "ndcg") > measured(plain, "ndcg")
     for k in (5, 10, 20):
         assert measured(keeping, "identity", k) >= measured(plain, "identity", k)
+    default = chosen.uniform(basis, adjusted=STRESS)
+    assert measured(granting, "adjusted") >= measured(default, "adjusted")
+    assert measured(best, "ndcg") >= measured(granting, "ndcg") >= measured(default, "ndcg")
 
 
 def test_stored_latents_are_used_while_the_encoder_gives_the_same(

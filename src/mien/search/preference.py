@@ -16,7 +16,6 @@ convex, and the start matters.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,15 +85,6 @@ class Options:
     iterations: int = 200
 
 
-@dataclass(frozen=True)
-class Judged:
-    """A preference, its quality, and whether it keeps what has to be kept."""
-
-    preference: Preference
-    quality: float
-    feasible: bool
-
-
 def fit(
     examples: Examples, options: Options | None = None, start: Preference | None = None
 ) -> Preference:
@@ -114,26 +104,6 @@ def fit(
         options={"maxiter": options.iterations},
     )  # fmt: skip
     return loss.unpacked(found.x)
-
-
-def best(
-    candidates: Iterable[Preference],
-    plain: Preference,
-    judge: Callable[[Preference], tuple[float, bool]],
-) -> tuple[Judged, Judged]:
-    """(the best of all, the best that keeps what has to be kept), never worse than `plain`.
-
-    judge: a preference to (quality, whether it keeps it). `plain`, no preference,
-    keeps it by definition and is among the candidates.
-    """
-    judged = [Judged(plain, judge(plain)[0], True)]
-    judged += [Judged(one, *judge(one)) for one in candidates]
-    feasible = [one for one in judged if one.feasible]
-    return max(judged, key=_quality), max(feasible, key=_quality)
-
-
-def _quality(judged: Judged) -> float:
-    return judged.quality
 
 
 class _Loss:

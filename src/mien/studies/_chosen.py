@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from mien.search import preference
 from mien.search.distance import decompose, rank
+from mien.search.find import STRESS
 from mien.search.preference import Examples, Preference
 from mien.search.query import moves
 from mien.studies._queries import Task, make_task
@@ -19,6 +22,7 @@ QUALITY = 10  # the k of the nDCG that chooses
 GRID = {"attributes": (1.0, 10.0, 100.0, 1000.0), "adjusted": (1.0, 3.0, 10.0)}
 SHARPNESS = (0.5, 1.0, 2.0)
 LIKENESS = (0.0, 10.0)
+STRESSED = (1.0, 3.0, 10.0, 30.0, 100.0)  # times what a fitted preference weighs
 
 
 def uniform(basis: Directions, attributes: float = 1.0, adjusted: float = 1.0) -> Preference:
@@ -35,30 +39,40 @@ def ranked(split: Split, basis: Directions, task: Task, wishes: Preference) -> n
     return rank(values, queries, basis.vectors, move, wishes.weights(task.wanted)).order
 
 
+class Chosen(NamedTuple):
+    """The preferences that rank best on a split: of all, and of those that keep something."""
+
+    best: Preference
+    keeping: Preference  # mean identity at every depth no lower than without preference
+    granting: Preference  # adjusted labels as wished, at `QUALITY`, as often as by find's default
+
+
 def choose(
     split: Split, people: np.ndarray, basis: Directions, tasks: tuple[Task, Task],
     progress: Progress,
-) -> tuple[Preference, Preference]:  # fmt: skip
-    """(the preference that ranks best, the best that keeps identity) on `split`.
+) -> Chosen:  # fmt: skip
+    """What ranks best on `split` by nDCG@10, among no preference, a grid and fitted weights.
 
-    tasks: queries to fit weights to, and other queries of the same split by which one of
-    the fitted, of a grid and of no preference is chosen: by nDCG@10; and with mean
-    identity similarity at every depth no lower than without preference.
+    tasks: queries to fit weights to, and other queries of the same split to choose by.
     """
     scorer = Scorer(split, basis, tasks[1], people)
-    plain = uniform(basis)
-    floor = _identities(scorer, ranked(split, basis, tasks[1], plain))
+    plain, default = uniform(basis), uniform(basis, adjusted=STRESS)
 
-    def judge(wishes: Preference) -> tuple[float, bool]:
+    def judge(wishes: Preference) -> _Judged:
         order = ranked(split, basis, tasks[1], wishes)
-        quality = float(scorer.measures(order, QUALITY)["ndcg"].mean())
-        return quality, bool((_identities(scorer, order) >= floor).all())
+        found = scorer.measures(order, QUALITY)
+        kept = _identities(scorer, order)
+        return _Judged(wishes, float(found["ndcg"].mean()), kept, float(found["adjusted"].mean()))
 
-    grid = [uniform(basis, a, b) for a in GRID["attributes"] for b in GRID["adjusted"]]
-    first = [one.preference for one in preference.best(grid, plain, judge)]
-    fitted = _fitted(examples(split, people, basis, tasks[0]), first[0], progress)
-    every, keeping = preference.best([*first, *fitted], plain, judge)
-    return every.preference, keeping.preference
+    floor, wish = judge(plain), judge(default)
+    grid = [judge(uniform(basis, a, b)) for a in GRID["attributes"] for b in GRID["adjusted"]]
+    start = max([floor, *grid], key=_quality).preference
+    fitted = _fitted(examples(split, people, basis, tasks[0]), start, progress)
+    bent = [one for each in fitted for one in _stressed(each)]
+    every = [floor, wish, *grid, *map(judge, bent)]
+    keeping = [one for one in every if (one.identity >= floor.identity).all()]
+    granting = [one for one in every if one.granted >= wish.granted]
+    return Chosen(*(max(some, key=_quality).preference for some in (every, keeping, granting)))
 
 
 def examples(split: Split, people: np.ndarray, basis: Directions, task: Task) -> Examples:
@@ -92,6 +106,25 @@ def _fitted(known: Examples, start: Preference, progress: Progress) -> Iterator[
         options = preference.Options(sharpness=sharpness, likeness=likeness)
         yield preference.fit(known, options, start)
         progress(place + 1, len(settings), "fit preferences")
+
+
+def _stressed(fitted: Preference) -> Iterator[Preference]:
+    """A preference as it is, and with heavier adjusted attributes."""
+    yield fitted
+    for factor in STRESSED:
+        yield Preference(fitted.alone, np.maximum(fitted.adjusted, fitted.alone) * factor)
+
+
+@dataclass(frozen=True)
+class _Judged:
+    preference: Preference
+    quality: float
+    identity: np.ndarray
+    granted: float
+
+
+def _quality(judged: _Judged) -> float:
+    return judged.quality
 
 
 def _identities(scorer: Scorer, order: np.ndarray) -> np.ndarray:
