@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ import numpy as np
 
 from mien.errors import BadInput, MissingExtra
 from mien.faces.portrait import FaceOptions, open_portrait
+from mien.search._processes import processes
 from mien.search.thumbnail import to_thumbnail
 
 FEW = 8  # photos that are decoded sooner than workers have started
@@ -50,15 +49,14 @@ def decode_chunk(paths: Sequence[Path], size: int, options: FaceOptions) -> list
 
 
 def decode_all(
-    paths: Sequence[Path], size: int, options: FaceOptions, chunk: int, workers: int
+    chunks: Sequence[Sequence[Path]], size: int, options: FaceOptions, workers: int
 ) -> Iterator[list[Decoded]]:
     """All photos in order, in chunks; in this process when they are few or `workers` is 0.
 
     Raises BadInput when a worker dies (out of memory, or a script that starts
     workers without the `__main__` guard).
     """
-    chunks = [paths[start : start + chunk] for start in range(0, len(paths), chunk)]
-    if workers < 1 or len(paths) <= FEW:
+    if workers < 1 or sum(map(len, chunks)) <= FEW:
         return (decode_chunk(part, size, options) for part in chunks)
     return _in_workers(chunks, size, options, workers)
 
@@ -66,25 +64,17 @@ def decode_all(
 def _in_workers(
     chunks: Sequence[Sequence[Path]], size: int, options: FaceOptions, workers: int
 ) -> Iterator[list[Decoded]]:
-    # fork would copy a process whose torch threads hold locks
-    context = multiprocessing.get_context("forkserver")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_ignore_interrupt)
     ahead: deque[Future[list[Decoded]]] = deque()
     try:
-        for part in chunks:
-            ahead.append(pool.submit(decode_chunk, part, size, options))
-            if len(ahead) > AHEAD * workers:
+        with processes(workers) as pool:
+            for part in chunks:
+                ahead.append(pool.submit(decode_chunk, part, size, options))
+                if len(ahead) > AHEAD * workers:
+                    yield ahead.popleft().result()
+            while ahead:
                 yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
     except BrokenProcessPool as error:
         raise BadInput(
             "a process that decodes photos died, perhaps for want of memory; run the same again: "
             "it goes on after what is stored (a script needs the __main__ guard)"
         ) from error
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _ignore_interrupt() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends the pool in good order
