@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 
 from mien.errors import BadInput, MissingExtra
 from mien.faces.portrait import FaceOptions, open_portrait
-from mien.search._processes import processes
+from mien.search._processes import START, serve
 from mien.search.thumbnail import to_thumbnail
 
 FEW = 8  # photos that are decoded sooner than workers have started
@@ -64,17 +65,20 @@ def decode_all(
 def _in_workers(
     chunks: Sequence[Sequence[Path]], size: int, options: FaceOptions, workers: int
 ) -> Iterator[list[Decoded]]:
+    context = multiprocessing.get_context(START)
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=serve)
     ahead: deque[Future[list[Decoded]]] = deque()
     try:
-        with processes(workers) as pool:
-            for part in chunks:
-                ahead.append(pool.submit(decode_chunk, part, size, options))
-                if len(ahead) > AHEAD * workers:
-                    yield ahead.popleft().result()
-            while ahead:
+        for part in chunks:
+            ahead.append(pool.submit(decode_chunk, part, size, options))
+            if len(ahead) > AHEAD * workers:
                 yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
     except BrokenProcessPool as error:
         raise BadInput(
             "a process that decodes photos died, perhaps for want of memory; run the same again: "
             "it goes on after what is stored (a script needs the __main__ guard)"
         ) from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

@@ -38,8 +38,7 @@ def encode_on_ray(parts: Sequence[Part], folder: Path, address: str) -> Generato
     Raises BadInput when there is no cluster at `address`, when a worker does not see
     the photos, and when it cannot open the models.
     """
-    ray = import_ray()
-    with _joined(ray, address):
+    with joined(address) as ray:
         rows = [
             {"number": number, "part": part, "seen": _seen(part)}
             for number, part in enumerate(parts)
@@ -81,12 +80,16 @@ def _encode(row: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def _joined(ray: Any, address: str) -> Iterator[None]:
-    """Ray at `address` inside the block; one that the caller runs already is left as it is."""
+def joined(address: str) -> Iterator[Any]:
+    """Ray at `address` inside the block; one that the caller runs already is left as it is.
+
+    Raises BadInput when there is none at this address, MissingExtra.
+    """
+    ray = import_ray()
     ray.data.DataContext.get_current().enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     if ray.is_initialized():
-        yield
+        yield ray
         return
     how: dict[str, Any] = {"include_dashboard": False} if address == HERE else {}
     try:
@@ -97,6 +100,6 @@ def _joined(ray: Any, address: str) -> Iterator[None]:
             f"no Ray at {address} ({reason}); give the address of a running cluster, or {HERE}"
         ) from error
     try:
-        yield
+        yield ray
     finally:
         ray.shutdown()
