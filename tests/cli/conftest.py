@@ -79,7 +79,7 @@ def refused(mien: Mien) -> Callable[..., str]:
 
 
 @pytest.fixture
-def othervae(tmp_path: Path) -> Path:
+def other_space(tmp_path: Path) -> Path:
     """A space with other weights than the embedded one's toy."""
     vae(tmp_path / "other", seed=5)
     return tmp_path / "other"
@@ -134,11 +134,12 @@ def _directions(root: Path) -> None:
 
 
 def _gallery(root: Path) -> None:
+    from mien.generators import open_space
     from mien.search.gallery import Entries, Gallery
     from mien.search.thumbnail import to_thumbnail
     from mien.types import Attributes
 
-    space = openvae(root / "vae-128")
+    space = open_space(root / "vae-128")
     latent = space.sample(FACES)
     labels = np.random.default_rng(0).choice((-1, 1), (FACES, len(NAMES))).astype(np.int8)
     ids = tuple(f"face-{number:02d}" for number in range(FACES))

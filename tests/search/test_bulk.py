@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -83,12 +84,7 @@ def test_two_processes_write_the_bytes_of_one(tmp_path, given, models):
     assert two == one
     assert (one.added, len(one.failures)) == (45, 5)
     assert (steps[0], steps[-1]) == ((0, 50), (50, 50))
-    assert sorted(b - a for (a, _), (b, _) in zip(steps, steps[1:], strict=False)) == [
-        5,
-        15,
-        15,
-        15,
-    ]
+    assert sorted(b - a for (a, _), (b, _) in pairwise(steps)) == [5, 15, 15, 15]
     assert files(tmp_path / "two") == files(tmp_path / "one")
     assert set(files(tmp_path / "one")) == {".lock", "manifest.json"} | {
         f"shard-{number:06d}.npz" for number in range(1, 5)
@@ -178,7 +174,7 @@ def white(root: Path) -> list[Path]:
 def test_a_worker_that_dies_costs_its_shard_and_is_one_sentence(tmp_path):
     paths, how = white(tmp_path / "p"), options(tmp_path / "p")
     build_gallery(tmp_path / "one", paths, ToySpace(), how)
-    with pytest.raises(BadInput, match="a process that encodes photos died.*are kept"):
+    with pytest.raises(BadInput, match=r"a process that encodes photos died.*are kept"):
         build_in_bulk(tmp_path / "g", paths, Opener("die"), in_processes(1), how)
     assert len(Gallery.open(tmp_path / "g")) == 15
     seen = []
@@ -187,8 +183,10 @@ def test_a_worker_that_dies_costs_its_shard_and_is_one_sentence(tmp_path):
     assert files(tmp_path / "g") == files(tmp_path / "one")
 
 
-@pytest.mark.parametrize("how", ["bulk", "decode"])
-@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize(
+    ("how", "by"),
+    [("bulk", signal.SIGINT), ("bulk", signal.SIGKILL), ("decode", signal.SIGKILL)],
+)
 def test_an_ended_build_leaves_no_process(tmp_path, how, by):
     white(tmp_path / "p")
     command = [
