@@ -86,9 +86,7 @@ def test_two_processes_write_the_bytes_of_one(tmp_path, given, models):
     assert (steps[0], steps[-1]) == ((0, 50), (50, 50))
     assert sorted(b - a for (a, _), (b, _) in pairwise(steps)) == [5, 15, 15, 15]
     assert files(tmp_path / "two") == files(tmp_path / "one")
-    assert set(files(tmp_path / "one")) == {".lock", "manifest.json"} | {
-        f"shard-{number:06d}.npz" for number in range(1, 5)
-    }
+    assert len(Gallery.open(tmp_path / "two")) == 45
 
 
 @pytest.mark.xdist_group("ray")
