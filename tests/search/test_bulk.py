@@ -89,7 +89,6 @@ def test_two_processes_write_the_bytes_of_one(tmp_path, given, models):
     assert len(Gallery.open(tmp_path / "two")) == 45
 
 
-@pytest.mark.xdist_group("ray")
 def test_ray_stopped_and_started_again_writes_the_bytes_of_one(tmp_path, given, models):
     pytest.importorskip("ray")
     paths, how = given
@@ -238,3 +237,12 @@ def test_what_cannot_run_is_refused(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingExtra, match=r"pip install 'mien\[ray\]'"):
         on_ray("local")
+
+
+def test_a_cluster_that_is_not_there_is_refused_at_once():
+    pytest.importorskip("ray")
+    with (
+        pytest.raises(BadInput, match="no Ray at 127.0.0.1:1 .*refused"),
+        _part_ray.joined("127.0.0.1:1"),
+    ):
+        pass

@@ -93,8 +93,9 @@ def joined(address: str) -> Iterator[Any]:
         return
     how: dict[str, Any] = {"include_dashboard": False} if address == HERE else {}
     try:
+        _knock(address)
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **how)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise BadInput(
             f"no Ray at {address} ({reason}); give the address of a running cluster, or {HERE}"
@@ -103,3 +104,10 @@ def joined(address: str) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """OSError when nothing listens at HOST:PORT, for which Ray would wait many minutes."""
+    host, _, port = address.rpartition("//")[2].rpartition(":")
+    if port.isdigit():
+        socket.create_connection((host, int(port)), timeout=10).close()
