@@ -241,8 +241,6 @@ def test_what_cannot_run_is_refused(monkeypatch):
 
 def test_a_cluster_that_is_not_there_is_refused_at_once():
     pytest.importorskip("ray")
-    with (
-        pytest.raises(BadInput, match="no Ray at 127.0.0.1:1 .*refused"),
-        _part_ray.joined("127.0.0.1:1"),
-    ):
+    refusal = pytest.raises(BadInput, match=r"no Ray at 127.0.0.1:1 .*refused")
+    with refusal, _part_ray.joined("127.0.0.1:1"):
         pass

@@ -59,8 +59,9 @@ def _started(count: int, folder: Path) -> Iterator[list[Connection]]:
         for _ in range(count):
             ours, theirs = context.Pipe()
             connections.append(ours)
-            workers.append(context.Process(target=_work, args=(theirs, folder, cores)))
-            workers[-1].start()
+            worker = context.Process(target=_work, args=(theirs, folder, cores))
+            worker.start()
+            workers.append(worker)
             theirs.close()
         yield list(connections)
     finally:

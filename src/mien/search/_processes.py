@@ -6,8 +6,9 @@ import multiprocessing
 import os
 import signal
 import threading
+from typing import Final
 
-START = "forkserver"  # fork would copy a process whose torch threads hold locks
+START: Final = "forkserver"  # fork would copy a process whose torch threads hold locks
 
 
 def serve() -> None:
