@@ -22,7 +22,7 @@ LATENT, FACES = 64, 30
 def toys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An assets folder with vae-128, its directions and basis, both recognisers, a gallery."""
     root = tmp_path_factory.mktemp("assets")
-    _space(root / "vae-128", seed=0)
+    vae(root / "vae-128", seed=0)
     for seed, name in enumerate(("recogniser", "judge")):
         _recogniser(root / name, seed)
     _directions(root)
@@ -81,11 +81,12 @@ def refused(mien: Mien) -> Callable[..., str]:
 @pytest.fixture
 def other_space(tmp_path: Path) -> Path:
     """A space with other weights than the embedded one's toy."""
-    _space(tmp_path / "other", seed=5)
+    vae(tmp_path / "other", seed=5)
     return tmp_path / "other"
 
 
-def _space(folder: Path, seed: int) -> None:
+def vae(folder: Path, seed: int) -> None:
+    """A VAE's model folder, 128 px, never trained."""
     import torch
 
     from mien.generators.vae import Architecture, Network

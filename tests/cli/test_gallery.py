@@ -85,6 +85,20 @@ def test_csv_and_recogniser_fill_the_attributes(mien: Mien) -> None:
     assert set(_info(mien, "read")["known"].values()) == {3}
 
 
+def test_workers_build_the_gallery_that_one_process_builds(mien: Mien, toys: Path) -> None:
+    _photos(Path("photos"), 12)
+    Path("photos/003.png").write_bytes(b"")
+    Path("known.csv").write_text("file,Smiling\n000.png,1\n001.png,-1\n")
+    how = ("photos", "--aligned", "--csv", "known.csv", "--space", toys / "vae-128")
+    one = mien("gallery", "build", "one", *how)
+    two = mien("gallery", "build", "two", *how, "--workers", "1")
+    assert (two.exit_code, two.stderr) == (0, one.stderr)
+    assert two.stdout == "two: 11 faces added, 1 could not be used\n"
+    names = sorted(path.name for path in Path("one").iterdir())
+    assert sorted(path.name for path in Path("two").iterdir()) == names
+    assert all(Path("one", n).read_bytes() == Path("two", n).read_bytes() for n in names)
+
+
 def test_add_and_remove(mien: Mien) -> None:
     _photos(Path("photos"), 3)
     mien("gallery", "build", "gallery", "photos", "--aligned")
@@ -205,6 +219,9 @@ def test_refuses(refused: Callable[..., str], mien: Mien, other_space: Path) -> 
     assert "new" in refused("gallery", "info", "new")
     assert "exclude" in refused(
         "gallery", "build", "new", "photos", "--csv", "a", "--split", "test"
+    )
+    assert "exclude" in refused(
+        "gallery", "build", "new", "photos", "--workers", "2", "--ray", "local"
     )
     assert "list_eval_partition" in refused("gallery", "build", "new", "photos", "--split", "test")
     sentence = refused("gallery", "add", "gallery", "photos/000.png", "--space", other_space)

@@ -15,6 +15,7 @@ from mien.errors import BadInput
 if TYPE_CHECKING:
     from mien.search._index_card import IndexCard
     from mien.search.build import BuildOptions, BuildReport
+    from mien.search.bulk import Models, Runner
     from mien.types import Attributes
 
 app = typer.Typer(no_args_is_help=True, help="Build, extend, shrink and describe galleries.")
@@ -43,6 +44,14 @@ def build(
     recognise: Recognise = False,
     aligned: options.Aligned = False,
     space: options.Model = options.SPACE,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", min=1, help="Processes that encode a shard each.", metavar="N"),
+    ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option("--ray", metavar="ADDRESS", help="Encode on Ray: local, auto or HOST:PORT."),
+    ] = None,
 ) -> None:
     """Encode the faces of a folder of photos into GALLERY; run again, it goes on and adds new ones.
 
@@ -50,9 +59,14 @@ def build(
     """
     from mien.search.build import BuildOptions
 
+    if workers is not None and ray is not None:
+        raise BadInput("--workers and --ray exclude each other; Ray has workers of its own")
     paths, known = _labelled(photos, csv, split)
     how = BuildOptions(root=photos, aligned=aligned or split is not None, attributes=known)
-    _fill(gallery, paths, how, space, recognise)
+    if workers is None and ray is None:
+        _fill(gallery, paths, how, space, recognise)
+    else:
+        _fill_in_bulk(gallery, paths, how, _models(space, recognise), _runner(workers, ray))
 
 
 @app.command("add")
@@ -119,6 +133,31 @@ def _fill(
         how = replace(how, recogniser=AnySize(open_recogniser()))
     with output.progress_bar("encoding") as progress:
         report = build_gallery(gallery, paths, open_space(space), how, progress)
+    _tell(gallery, report)
+
+
+def _models(space: str, recognise: bool) -> Models:
+    """What workers open, wherever they are started."""
+    from mien.checkpoint import find_model
+    from mien.search.bulk import Models
+
+    is_folder = find_model(space) == Path(space)
+    return Models(str(Path(space).absolute()) if is_folder else space, recognise)
+
+
+def _runner(workers: int | None, ray: str | None) -> Runner:
+    from mien.search import bulk
+
+    return bulk.in_processes(workers or 1) if ray is None else bulk.on_ray(ray)
+
+
+def _fill_in_bulk(
+    gallery: Path, paths: Sequence[Path], how: BuildOptions, models: Models, runner: Runner
+) -> None:
+    from mien.search.bulk import build_in_bulk
+
+    with output.progress_bar("encoding") as progress:
+        report = build_in_bulk(gallery, paths, models, runner, how, progress)
     _tell(gallery, report)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import signal
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -15,6 +14,7 @@ import numpy as np
 
 from mien.errors import BadInput, MissingExtra
 from mien.faces.portrait import FaceOptions, open_portrait
+from mien.search._processes import START, serve
 from mien.search.thumbnail import to_thumbnail
 
 FEW = 8  # photos that are decoded sooner than workers have started
@@ -50,15 +50,14 @@ def decode_chunk(paths: Sequence[Path], size: int, options: FaceOptions) -> list
 
 
 def decode_all(
-    paths: Sequence[Path], size: int, options: FaceOptions, chunk: int, workers: int
+    chunks: Sequence[Sequence[Path]], size: int, options: FaceOptions, workers: int
 ) -> Iterator[list[Decoded]]:
     """All photos in order, in chunks; in this process when they are few or `workers` is 0.
 
     Raises BadInput when a worker dies (out of memory, or a script that starts
     workers without the `__main__` guard).
     """
-    chunks = [paths[start : start + chunk] for start in range(0, len(paths), chunk)]
-    if workers < 1 or len(paths) <= FEW:
+    if workers < 1 or sum(map(len, chunks)) <= FEW:
         return (decode_chunk(part, size, options) for part in chunks)
     return _in_workers(chunks, size, options, workers)
 
@@ -66,9 +65,8 @@ def decode_all(
 def _in_workers(
     chunks: Sequence[Sequence[Path]], size: int, options: FaceOptions, workers: int
 ) -> Iterator[list[Decoded]]:
-    # fork would copy a process whose torch threads hold locks
-    context = multiprocessing.get_context("forkserver")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_ignore_interrupt)
+    context = multiprocessing.get_context(START)
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=serve)
     ahead: deque[Future[list[Decoded]]] = deque()
     try:
         for part in chunks:
@@ -84,7 +82,3 @@ def _in_workers(
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _ignore_interrupt() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends the pool in good order

@@ -10,7 +10,8 @@ from mien.errors import BadGallery, BadInput
 from mien.search._manifest import Manifest, read_manifest
 from mien.search._shard import Shard
 
-LOCK = ".lock"
+LOCK, PARTS = ".lock", "parts"  # parts: shards that a build has finished and not yet added
+PART = re.compile(r"part-[0-9a-f]{32}\.npz|\.part-.+")
 CODES = re.compile(r"codes-[0-9a-f]{12}(-(?P<shard>shard-\d{6,}))?\.npz")
 OURS = re.compile(
     rf"shard-\d{{6,}}\.npz|\.(shard-\d{{6,}}\.npz|manifest\.json|index\.json|{CODES.pattern})\..+"
@@ -65,3 +66,18 @@ def sweep(folder: Path, keep: Collection[str]) -> None:
                 path.unlink(missing_ok=True)
             except OSError as error:
                 raise BadInput(f"cannot delete {path}: {error.strerror}") from error
+
+
+def sweep_parts(folder: Path, keep: Collection[str] = ()) -> None:
+    """Delete the parts of a build that are not kept, and their folder when it is left empty."""
+    parts = folder / PARTS
+    if not parts.is_dir():
+        return
+    try:
+        for path in parts.iterdir():
+            if path.name not in keep and PART.fullmatch(path.name):
+                path.unlink(missing_ok=True)
+        if not any(parts.iterdir()):
+            parts.rmdir()
+    except OSError as error:
+        raise BadInput(f"cannot delete {error.filename}: {error.strerror}") from error

@@ -96,23 +96,27 @@ def write_shard(path: Path, entries: Entries, dtype: str = "float32") -> int:
 
     BadInput when a latent is too large for float16.
     """
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays_of(entries, dtype))  # type: ignore[arg-type]
+    write_bytes(path, buffer.getvalue())
+    return buffer.tell()
+
+
+def arrays_of(entries: Entries, dtype: str = "float32") -> dict[str, np.ndarray]:
+    """What a shard's file holds; BadInput when a latent is too large for float16."""
     with np.errstate(over="ignore"):
         latents = entries.latent.values.astype(dtype)
     if not np.isfinite(latents).all():
         raise BadInput(f"a latent is too large for {dtype}; store this gallery as float32")
     rows = {"ids": entries.ids, "paths": entries.paths, "names": entries.attributes.names}
     offsets = np.cumsum([0, *(len(picture) for picture in entries.thumbnails)])
-    buffer = io.BytesIO()
-    np.savez(
-        buffer,
-        rows=np.frombuffer(json.dumps(rows).encode(), np.uint8),
-        latents=latents,
-        attributes=entries.attributes.table,
-        offsets=offsets.astype(np.int64),
-        thumbnails=np.frombuffer(b"".join(entries.thumbnails), np.uint8),
-    )
-    write_bytes(path, buffer.getvalue())
-    return buffer.tell()
+    return {
+        "rows": np.frombuffer(json.dumps(rows).encode(), np.uint8),
+        "latents": latents,
+        "attributes": entries.attributes.table,
+        "offsets": offsets.astype(np.int64),
+        "thumbnails": np.frombuffer(b"".join(entries.thumbnails), np.uint8),
+    }
 
 
 class Shard:

@@ -4,6 +4,7 @@
       manifest.json       mark, space, shape, and the shards that count
       shard-000001.npz    up to 500 faces, written once, atomically
       codes-*.npz         what `compress` made of them, for searches that read little
+      parts/              what a build in several processes has finished and not yet added
       .lock               held by the one process that writes
 
 A commit writes whole new shards, then replaces the manifest in one rename, and
@@ -26,7 +27,7 @@ import numpy as np
 
 from mien.errors import BadInput, MienError, SpaceMismatch, UnknownName
 from mien.search._code_files import Progress, open_bounds, write_codes
-from mien.search._folder import LOCK, held, read_shards, sweep
+from mien.search._folder import LOCK, held, read_shards, sweep, sweep_parts
 from mien.search._info import GalleryInfo, describe
 from mien.search._lock import locked
 from mien.search._manifest import MANIFEST, Manifest, read_manifest, write_manifest
@@ -237,14 +238,19 @@ class Gallery:
             self._commit(set(ids), None)
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Hold the write lock over several writes; BadGallery while another process has it."""
+    def writing(self, keep_parts: bool = False) -> Iterator[None]:
+        """Hold the write lock over several writes; BadGallery while another process has it.
+
+        keep_parts: go on with what a build finished; other writers delete it.
+        """
         if self._writing:
             yield
             return
         with locked(self.folder / LOCK):
             self._refresh()
             sweep(self.folder, self._manifest.shards)
+            if not keep_parts:
+                sweep_parts(self.folder)
             self._writing = True
             try:
                 yield
