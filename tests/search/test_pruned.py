@@ -37,6 +37,10 @@ def all_distances(values, asked):
     return explain(values, asked.latent, asked.vectors, asked.move, asked.weights).distance
 
 
+def asked_of(latent, vectors, move, weights):
+    return Asked(latent, vectors, latent.astype(np.float64) @ vectors, move, weights)
+
+
 class Compressed:
     """What `search` asks of a gallery with codes, without a folder; counts what is read."""
 
@@ -119,7 +123,7 @@ def test_every_stage_bounds_every_true_distance_from_below(seed, scale, kind, we
     bounds = Bounds(plan, encode(plan, values))
     move = scale * rng.normal(size=3) * rng.integers(0, 2, 3)
     off = np.float32(scale * rng.choice([0, 1e-3, 1]))
-    asked = Asked(values[rng.integers(60)] + off, vectors, move, np.array(weights))
+    asked = asked_of(values[rng.integers(60)] + off, vectors, move, np.array(weights))
     distance = all_distances(values, asked)
     for lower in stage_bounds(bounds, asked):
         assert (lower <= distance).all()
@@ -141,7 +145,7 @@ def test_bounds_are_sharp_enough_to_be_of_use(kind):
     values, vectors = draw(rng, 400, 1.0, 0.7), basis(0, 24, 3)
     plan = fit_plan(values, vectors, KINDS[kind])
     bounds = Bounds(plan, encode(plan, values))
-    asked = Asked(values[0] + np.float32(0.01), vectors, np.zeros(3), np.ones(3))
+    asked = asked_of(values[0] + np.float32(0.01), vectors, np.zeros(3), np.ones(3))
     *_, lower = stage_bounds(bounds, asked)
     assert np.median(lower / all_distances(values, asked)) > 0.9
 

@@ -22,16 +22,21 @@ import numpy as np
 from mien.search.codes import Codes, Plan, decode
 
 EPS, TINY = float(np.finfo(np.float32).eps), float(np.finfo(np.float32).tiny)
+STEP = 512  # faces whose codes are compared at once
 TOGETHER = 4  # queries from which on one product for all stages is cheaper than those asked for
 EPS64 = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A query along a basis: latent float32 [D]; vectors [D, M], move and weights [M] float64."""
+    """A query along a basis.
+
+    latent: float32 [D]. float64: vectors [D, M]; scores [M], latent @ vectors; move, weights [M].
+    """
 
     latent: np.ndarray
     vectors: np.ndarray
+    scores: np.ndarray
     move: np.ndarray
     weights: np.ndarray
 
@@ -73,7 +78,7 @@ class Placed:
 def place(plan: Plan, asked: Sequence[Asked]) -> list[Placed]:
     """Queries as the codes see them; many together cost less than one by one."""
     latents = np.stack([query.latent for query in asked]).astype(np.float64)
-    scores = latents @ plan.basis
+    scores = np.stack([query.scores for query in asked])
     residual = latents - scores @ plan.basis.T
     placed = [Placed(plan, *each) for each in zip(asked, scores, residual, strict=True)]
     if len(placed) >= TOGETHER:
@@ -128,7 +133,7 @@ class Bounds:
     def tail(self, query: Placed, stage: int, rows: np.ndarray | slice) -> np.ndarray:
         """float32 [n]: (|b| - |c|)^2 for what a stage and those before it leave out."""
         with np.errstate(over="ignore", invalid="ignore"):
-            own, theirs = np.float32(query.tail(stage)), self.codes.tails[stage, rows]
+            own, theirs = np.float32(query.tail(stage)), self.codes.tails[stage][rows]
             spread = self.widest + query.spread
             apart = np.abs(theirs - own)
             apart -= np.float32(self.blur * spread + 8 * EPS * own + TINY)
@@ -141,12 +146,17 @@ class Bounds:
         """float32 [n]: what stage 1, 2, ... adds to the bound of some faces."""
         part = self.plan.stages[stage]
         own = query.along(stage).astype(np.float32)
+        block = self.codes.blocks[stage - 1]
+        apart = np.empty(len(rows), np.float32)
         with np.errstate(over="ignore", invalid="ignore"):
-            gap = decode(self.plan, self.codes.blocks[stage - 1][rows], part)
-            gap -= own
-            apart: np.ndarray = np.sqrt(np.einsum("nb,nb->n", gap, gap))
+            for start in range(0, len(rows), STEP):  # what a step needs stays in the cache
+                piece = slice(start, start + STEP)
+                gap = decode(self.plan, block.take(rows[piece], axis=0), part)
+                gap -= own
+                np.einsum("nb,nb->n", gap, gap, out=apart[piece])
+            np.sqrt(apart, out=apart)
             apart *= 1 - 8 * (len(own) + 8) * EPS
-            apart -= self.codes.misses[stage - 1, rows]
+            apart -= self.codes.misses[stage - 1].take(rows)
             apart -= np.float32(8 * EPS * np.linalg.norm(own) + self._far(query) + TINY)
             np.maximum(apart, 0, out=apart)
             apart *= apart

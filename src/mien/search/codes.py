@@ -151,7 +151,8 @@ def encode(plan: Plan, values: np.ndarray) -> Codes:
 
 def decode(plan: Plan, block: np.ndarray, stage: slice) -> np.ndarray:
     """float32 [N, B]: the components that codes of a stage stand for, but for rounding."""
-    decoded: np.ndarray = block.astype(np.float32) * plan.scales[stage]
+    decoded = block.astype(np.float32)
+    decoded *= plan.scales[stage]
     return decoded
 
 

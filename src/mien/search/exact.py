@@ -115,7 +115,7 @@ def as_asked(query: Query, directions: Directions) -> Asked:
     latent = query.latent.flat[0]
     scores = latent.astype(np.float64) @ directions.double
     move = moves(scores, wanted(query, directions), directions, query.semantics)
-    return Asked(latent, directions.double, move, weights(query, directions))
+    return Asked(latent, directions.double, scores, move, weights(query, directions))
 
 
 def _eligible(gallery: Gallery, among: Filter) -> np.ndarray | None:
@@ -154,7 +154,7 @@ def _scan(gallery: Gallery, vectors: np.ndarray, asked: Asked) -> tuple[np.ndarr
     """
     scores, rest = gallery.projections(vectors)
     basis = asked.vectors
-    own = asked.latent @ basis
+    own = asked.scores
     residual = asked.latent - basis @ own
     with np.errstate(over="ignore", invalid="ignore"):
         single = gallery.latent.flat @ residual.astype(np.float32)

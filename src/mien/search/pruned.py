@@ -20,7 +20,8 @@ Read = Callable[[np.ndarray], np.ndarray]  # rows [n] -> latents [n, D], float32
 AT_ONCE = 16  # latents of one read: few are wasted, and a block stays in the cache
 QUERIES = 16  # of one matrix product over the leading codes
 FIRST = 256  # faces among which the nearest are looked for first
-FEW = 96  # faces that are read rather than sharpened
+FEW = 12  # faces beside k that are read rather than sharpened
+SMALL = 0.1  # of a distance: what may be left out where the first k are chosen
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,7 @@ def prove(
         lower = bounds.first(placed)
         for query, own, count in zip(placed, lower, k[start : start + QUERIES], strict=True):
             kept = own if rows is None else own[rows]
-            every = np.arange(len(own)) if rows is None else rows
-            proofs.append(_Search(bounds, read, query, count).run(every, kept))
+            proofs.append(_Search(bounds, read, query, count).run(rows, kept))
     return proofs
 
 
@@ -72,38 +72,47 @@ class _Search:
             return np.float64(np.inf)
         return np.float64(np.partition(self.most, self.k - 1)[self.k - 1])
 
-    def run(self, rows: np.ndarray, first: np.ndarray) -> Proof:
-        """rows: [n], the faces to choose from; first: [n], the leading stage's part."""
-        lower = _safe(first + self.bounds.tail(self.query, 0, rows))
+    def run(self, rows: np.ndarray | None, first: np.ndarray) -> Proof:
+        """rows: [n], the faces to choose from, None = all; first: [n], the leading part."""
+        tail = self.bounds.tail(self.query, 0, slice(None) if rows is None else rows)
+        lower = _safe(first + tail)
         at = _smallest(lower, max(FIRST, 2 * self.k))
-        self._compare(rows[at[np.argsort(lower[at])[: self.k]]])
-        left = np.flatnonzero(lower <= self.reach)
-        if len(left) > FEW:  # a sharper first guess puts most others out
-            at, sharp = self._sharpen(at, rows, first, lower)
-            self._compare(self._unread(rows[at[np.argsort(sharp)[: self.k]]]))
-        at, sharp = self._sharpen(left, rows, first, lower)
+        self._compare(self._promising(at if rows is None else rows[at], first[at], lower[at]))
+        at = np.flatnonzero(lower <= self.reach)
+        found, sharp = self._sharpen(at if rows is None else rows[at], first[at], lower[at])
         order = np.argsort(sharp)
-        self._read_all(rows[at[order]], sharp[order])
+        self._read_all(found[order], sharp[order])
         near = self.rows[self.least <= self.reach]
         return Proof(near, len(self.rows))
 
+    def _promising(self, rows: np.ndarray, sofar: np.ndarray, lower: np.ndarray) -> np.ndarray:
+        """The k of some faces that are most likely the nearest.
+
+        Sharpens until what is left out is small beside the distances.
+        """
+        for stage in range(1, len(self.bounds.plan.stages)):
+            likely = float(np.partition(lower, self.k - 1)[self.k - 1])
+            if self.query.tail(stage - 1) ** 2 <= SMALL * likely:
+                break
+            sofar = sofar + self.bounds.later(self.query, stage, rows)
+            lower = _safe(sofar + self.bounds.tail(self.query, stage, rows))
+        return rows[np.argsort(lower)[: self.k]]
+
     def _sharpen(
-        self, at: np.ndarray, rows: np.ndarray, first: np.ndarray, lower: np.ndarray
+        self, rows: np.ndarray, sofar: np.ndarray, lower: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """(positions, bounds) of those among `at` that are still within reach.
+        """(rows, bounds) of those that are still within reach.
 
         Stops where reading the few faces left costs less than the next stage.
         """
-        sofar, lower = first[at], lower[at]
-        for stage in range(len(self.bounds.plan.stages)):
-            if stage:
-                sofar = sofar + self.bounds.later(self.query, stage, rows[at])
-                lower = _safe(sofar + self.bounds.tail(self.query, stage, rows[at]))
-            keep = lower <= self.reach
-            at, sofar, lower = at[keep], sofar[keep], lower[keep]
-            if len(at) <= FEW:
+        for stage in range(1, len(self.bounds.plan.stages)):
+            if len(rows) <= self.k + FEW:
                 break
-        return at, lower
+            sofar = sofar + self.bounds.later(self.query, stage, rows)
+            lower = _safe(sofar + self.bounds.tail(self.query, stage, rows))
+            keep = lower <= self.reach
+            rows, sofar, lower = rows[keep], sofar[keep], lower[keep]
+        return rows, lower
 
     def _read_all(self, rows: np.ndarray, lower: np.ndarray) -> None:
         """Read faces by rising bound, until the next bound is out of reach."""
@@ -114,10 +123,6 @@ class _Search:
             self._compare(rows[start : start + within])
             if within < AT_ONCE:
                 break
-
-    def _unread(self, rows: np.ndarray) -> np.ndarray:
-        fresh: np.ndarray = rows[~np.isin(rows, self.rows)]
-        return fresh
 
     def _compare(self, rows: np.ndarray) -> None:
         """Read some faces; their distances within float64's and the scores' rounding."""
@@ -148,13 +153,14 @@ class _Search:
 
 def _safe(lower: np.ndarray) -> np.ndarray:
     """Bounds less the rounding of their sums; those that overflowed say nothing: 0."""
-    kept: np.ndarray = np.where(np.isfinite(lower), lower, np.float32(0))
-    kept *= np.float32(1 - 32 * EPS)
+    kept: np.ndarray = lower * np.float32(1 - 32 * EPS)
+    kept[~np.isfinite(kept)] = 0
     return kept
 
 
 def _smallest(values: np.ndarray, count: int) -> np.ndarray:
+    """Positions of about the `count` smallest of values, at least so many where there are."""
     if count >= len(values):
         return np.arange(len(values))
-    found: np.ndarray = np.argpartition(values, count)[:count]
-    return found
+    edge = np.partition(values, count - 1)[count - 1]  # quicker than argpartition of a million
+    return np.flatnonzero(values <= edge)[: 2 * count]
