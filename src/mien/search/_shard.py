@@ -213,18 +213,26 @@ def arrange(
     return [*parts, *(new.rows(chunk) for chunk in chunks)]
 
 
-def read_rows(shards: Sequence[Shard], rows: np.ndarray) -> np.ndarray:
+def starts_of(shards: Sequence[Shard]) -> np.ndarray:
+    """int64 [len(shards) + 1]: the first row of each shard, numbered through all; their sum."""
+    return np.cumsum([0, *(len(shard) for shard in shards)])
+
+
+def read_rows(
+    shards: Sequence[Shard], rows: np.ndarray, starts: np.ndarray | None = None
+) -> np.ndarray:
     """Latents [n, L*D] of some faces, numbered through all shards; reads only these.
 
-    float32, or float16 where all are stored so.
+    starts: `starts_of(shards)`, where it is known. float32, or float16 where all
+    are stored so.
     """
     if not len(rows):
         return np.empty((0, 0), np.float32)
-    starts = np.cumsum([0, *(len(shard) for shard in shards)])
+    starts = starts_of(shards) if starts is None else starts
     homes = np.searchsorted(starts, rows, "right") - 1
     first = shards[homes[0]].mapped
     found = np.empty((len(rows), first.shape[1]), first.dtype)
-    for at, (home, row) in enumerate(zip(homes.tolist(), rows - starts[homes], strict=True)):
+    for at, (home, row) in enumerate(zip(homes.tolist(), (rows - starts[homes]).tolist(), strict=True)):
         found[at] = shards[home].mapped[row]
     return found
 

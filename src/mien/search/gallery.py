@@ -30,13 +30,22 @@ from mien.search._folder import LOCK, held, read_shards, sweep
 from mien.search._info import GalleryInfo, describe
 from mien.search._lock import locked
 from mien.search._manifest import MANIFEST, Manifest, read_manifest, write_manifest
-from mien.search._shard import Entries, Shard, arrange, read_rows, union, widen, write_shard
+from mien.search._shard import (
+    Entries,
+    Shard,
+    arrange,
+    read_rows,
+    starts_of,
+    union,
+    widen,
+    write_shard,
+)
 from mien.search.bounds import Bounds
 from mien.search.codes import CodeOptions
 from mien.search.distance import decompose
 from mien.types import Attributes, Latent
 
-READ = ("ids", "paths", "latent", "attributes", "places")  # cached, and stale after a write
+READ = ("ids", "paths", "latent", "attributes", "places", "_starts")  # cached, and stale after a write
 
 __all__ = ["Entries", "Gallery", "GalleryInfo"]
 
@@ -146,7 +155,11 @@ class Gallery:
 
     def rows(self, rows: np.ndarray) -> np.ndarray:
         """Flat latents [n, L*D] of some rows, float32 or float16; only these are read."""
-        return read_rows(self._shards, rows)
+        return read_rows(self._shards, rows, self._starts)
+
+    @cached_property
+    def _starts(self) -> np.ndarray:
+        return starts_of(self._shards)
 
     def thumbnail(self, name: str) -> bytes:
         """The stored JPEG of face `name`; UnknownName when it is not here."""

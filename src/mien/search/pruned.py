@@ -128,9 +128,7 @@ class _Search:
         """Read some faces; their distances within float64's and the scores' rounding."""
         if not len(rows):
             return
-        latents = self.read(rows)
-        check_finite(latents, "gallery")
-        least, most = self._between(rows, latents)
+        least, most = self._between(rows, self.read(rows))
         self.rows = np.concatenate([self.rows, rows])
         self.least = np.concatenate([self.least, least])
         self.most = np.concatenate([self.most, most])
@@ -141,7 +139,10 @@ class _Search:
         scores = bounds.codes.lead[: len(query.target), rows].T + bounds.plan.middle
         with np.errstate(over="ignore", invalid="ignore"):
             least, most = bounds.weighted(query, rows)
-            dots = latents.astype(np.float64) @ own - scores @ query.leak
+            dots = latents.astype(np.float64) @ own
+            if not np.isfinite(dots).all():  # as a NaN makes it, or an infinite number
+                check_finite(latents, "gallery")
+            dots -= scores @ query.leak
             rest = bounds.codes.rest[rows] + own @ own - 2 * dots
             far = bounds.longest + query.length
             slack = 16 * own.size * (EPS64 * far**2 + TINY)
