@@ -70,6 +70,19 @@ class Plan:
         return product
 
     @cached_property
+    def shift(self) -> tuple[np.ndarray, np.ndarray]:
+        """(float64 [R, M], components F; [R], components mean): w's components without r.
+
+        components (r - mean) = components w - (components F) s - components mean.
+        """
+        return self.components @ self.basis, self.components @ self.mean
+
+    @cached_property
+    def inside(self) -> np.ndarray:
+        """float64 [M], F'mean: nearly 0."""
+        return np.asarray(self.mean @ self.basis)
+
+    @cached_property
     def stages(self) -> list[slice]:
         """The components of the leading stage, then of each block."""
         size = len(self.components)

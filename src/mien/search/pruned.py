@@ -134,19 +134,18 @@ class _Search:
         self.most = np.concatenate([self.most, most])
 
     def _between(self, rows: np.ndarray, latents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """As in `exact`: |r_q - r|^2 = |r_q|^2 + |r|^2 - 2 (r_q'w - (F'r_q)'s)."""
-        bounds, query, own = self.bounds, self.query, self.query.residual
+        """As in `exact`: |r_q - r|^2 = |r_q|^2 + |r|^2 - 2 (w_q'w - leak's)."""
+        bounds, query = self.bounds, self.query
         scores = bounds.codes.lead[: len(query.target), rows].T + bounds.plan.middle
         with np.errstate(over="ignore", invalid="ignore"):
             least, most = bounds.weighted(query, rows)
-            dots = latents.astype(np.float64) @ own
+            dots = latents.astype(np.float64) @ query.latent
             if not np.isfinite(dots).all():  # as a NaN makes it, or an infinite number
                 check_finite(latents, "gallery")
-            dots -= scores @ query.leak
-            rest = bounds.codes.rest[rows] + own @ own - 2 * dots
+            rest = bounds.codes.rest[rows] + query.rest - 2 * (dots - scores @ query.leak)
             far = bounds.longest + query.length
-            slack = 16 * own.size * (EPS64 * far**2 + TINY)
-            slack += 4 * EPS * far * float(np.linalg.norm(query.leak))  # the scores are float32
+            slack = 32 * query.latent.size * (EPS64 * far**2 + TINY)
+            slack += 4 * EPS * float(bounds.reach @ np.abs(query.leak))  # the scores are float32
             least, most = np.maximum(least + rest - slack, 0), most + rest + slack
         safe = np.isfinite(least) & np.isfinite(most)
         return np.where(safe, least, 0.0), np.where(safe, most, np.inf)
