@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mien.errors import BadInput, UnknownName
+from mien.search import exact
 from mien.search.bounds import Asked, Bounds, place
 from mien.search.codes import CodeOptions, encode, fit_plan
 from mien.search.distance import explain
-from mien.search.exact import Filter, as_asked, search, search_many
+from mien.search.exact import Filter, as_asked, order_many, search, search_many
 from mien.search.gallery import Gallery
 from mien.search.pruned import _safe
 from mien.types import Query
@@ -96,13 +97,14 @@ def test_the_nearest_are_those_of_comparing_all(seed, faces, scale, kind, adjust
     semantics = data.draw(st.sampled_from(["set", "add", "legacy"]))
     queries = [replace(query, semantics=semantics), Query(latent(values[-1:]), k=1)]
     held = Compressed(values, ids, named.vectors, KINDS[kind])
-    for asked, answer in zip(
-        queries, search_many(held, queries, named, Filter(left_out)), strict=True
-    ):
+    answers = search_many(held, queries, named, Filter(left_out))
+    orders = order_many(held, queries, named, Filter(left_out))
+    for asked, answer, order in zip(queries, answers, orders, strict=True):
         own = as_asked(asked, named)
         expected = sorted(zip(all_distances(values, own), ids, strict=True))
         expected = [pair for pair in expected if pair[1] not in left_out][: asked.k]
         assert [(hit.distance, hit.id) for hit in answer.hits] == expected
+        assert order == [name for _, name in expected]
         assert asked.k <= answer.reads <= answer.faces == faces - len(left_out)
 
 
@@ -168,6 +170,24 @@ def test_without_what_codes_miss_bounds_are_false_and_the_nearest_are_lost():
         assert (lower <= distances[0]).all() == right
         found = [[hit.id for hit in one.hits] for one in search_many(held, queries, named)]
         assert (found == expected) == right
+
+
+def test_the_order_needs_no_second_comparison_unless_distances_nearly_tie(monkeypatch):
+    rng = np.random.default_rng(0)
+    values, vectors = draw(rng, 300, 1.0, 0.8), basis(0, 24, 3)
+    values = np.unique(values, axis=0)
+    named, ids = directions(vectors), tuple(f"{row:03d}" for row in range(len(values)))
+    queries = [Query(latent(values[row : row + 1] + 0.1), k=7) for row in range(20)]
+    held = Compressed(values, ids, vectors, SMALL)
+    expected = [[hit.id for hit in one.hits] for one in search_many(held, queries, named)]
+    again = []
+    monkeypatch.setattr(exact, "nearest", lambda *given: again.append(given) or [])
+    assert order_many(held, queries, named) == expected
+    assert not again
+    values[1] = values[0]
+    twins = Compressed(values, ids, vectors, SMALL)
+    order_many(twins, [Query(latent(values[:1]), k=1)], named)
+    assert len(again) == 1
 
 
 def test_few_faces_are_read_and_the_number_is_told():

@@ -232,7 +232,9 @@ def read_rows(
     homes = np.searchsorted(starts, rows, "right") - 1
     first = shards[homes[0]].mapped
     found = np.empty((len(rows), first.shape[1]), first.dtype)
-    for at, (home, row) in enumerate(zip(homes.tolist(), (rows - starts[homes]).tolist(), strict=True)):
+    for at, (home, row) in enumerate(
+        zip(homes.tolist(), (rows - starts[homes]).tolist(), strict=True)
+    ):
         found[at] = shards[home].mapped[row]
     return found
 

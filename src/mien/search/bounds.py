@@ -86,7 +86,8 @@ def place(plan: Plan, asked: Sequence[Asked]) -> list[Placed]:
     placed = [Placed(plan, query) for query in asked]
     if len(placed) >= TOGETHER:
         cross, middle = plan.shift
-        latents, scores = (np.stack(each) for each in zip(*((q.latent, q.scores) for q in placed)))
+        latents = np.stack([query.latent for query in placed])
+        scores = np.stack([query.scores for query in placed])
         every = latents @ plan.components.T - scores @ cross.T - middle
         for query, along in zip(placed, every, strict=True):
             query.know([along[stage] for stage in plan.stages])

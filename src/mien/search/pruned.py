@@ -28,11 +28,22 @@ SMALL = 0.1  # of a distance: what may be left out where the first k are chosen
 class Proof:
     """near: rows that may be among the k nearest, the k nearest with them.
 
-    reads: latents read in full to know that.
+    reads: latents read in full to know that. least, most: float64, between which
+    the distance of each of `near` is; None where only the rows are known.
     """
 
     near: np.ndarray
     reads: int
+    least: np.ndarray | None = None
+    most: np.ndarray | None = None
+
+    def order(self, k: int) -> np.ndarray | None:
+        """The k nearest rows, nearest first; None where two distances are too alike to tell."""
+        if self.least is None or self.most is None:
+            return None
+        order = np.argsort(self.least)
+        apart = self.most[order[:-1]] < self.least[order[1:]]
+        return self.near[order[:k]] if apart[:k].all() else None
 
 
 def prove(
@@ -82,8 +93,8 @@ class _Search:
         found, sharp = self._sharpen(at if rows is None else rows[at], first[at], lower[at])
         order = np.argsort(sharp)
         self._read_all(found[order], sharp[order])
-        near = self.rows[self.least <= self.reach]
-        return Proof(near, len(self.rows))
+        near = self.least <= self.reach
+        return Proof(self.rows[near], len(self.rows), self.least[near], self.most[near])
 
     def _promising(self, rows: np.ndarray, sofar: np.ndarray, lower: np.ndarray) -> np.ndarray:
         """The k of some faces that are most likely the nearest.
