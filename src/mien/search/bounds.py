@@ -139,7 +139,7 @@ class Bounds:
         with np.errstate(over="ignore", invalid="ignore"):
             own, theirs = np.float32(query.tail(stage)), self.codes.tails[stage][rows]
             far = self.longest + query.length
-            apart = np.abs(theirs - own)
+            apart: np.ndarray = np.abs(theirs - own)
             apart -= np.float32(self.blur * far + 8 * EPS * own + TINY)
             apart -= np.float32(8 * EPS) * theirs
             np.maximum(apart, 0, out=apart)
