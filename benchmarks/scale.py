@@ -140,6 +140,8 @@ def draw(rows: list[dict[str, str]], path: Path) -> None:
               "photos": "photos, 1,280 numbers"}  # fmt: skip
     for name, label in labels.items():
         own = [row for row in found if row["gallery"] == name]
+        if not own:
+            continue
         sizes = sorted({row["faces"] for row in own})
         full = [max((r for r in own if r["faces"] == n), key=lambda r: r["bytes"]) for n in sizes]
         for axes, key, scale in ((time, "cpu", 1), (reads, "reads", 100)):
@@ -156,7 +158,7 @@ def draw(rows: list[dict[str, str]], path: Path) -> None:
         axes.grid(alpha=0.3)
         axes.legend(fontsize=7)
     for axes in (time, reads):
-        axes.set_xscale("log")
+        axes.set(xscale="log", xlim=(5e3, 2e6))
         axes.set_xlabel("faces")
     curve.set_xlabel("bytes a face")
     figure.savefig(path, dpi=100)
