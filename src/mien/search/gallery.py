@@ -25,21 +25,13 @@ from pathlib import Path
 import numpy as np
 
 from mien.errors import BadInput, MienError, SpaceMismatch, UnknownName
+from mien.search import _shard
 from mien.search._code_files import Progress, open_bounds, write_codes
 from mien.search._folder import LOCK, held, read_shards, sweep
 from mien.search._info import GalleryInfo, describe
 from mien.search._lock import locked
 from mien.search._manifest import MANIFEST, Manifest, read_manifest, write_manifest
-from mien.search._shard import (
-    Entries,
-    Shard,
-    arrange,
-    read_rows,
-    starts_of,
-    union,
-    widen,
-    write_shard,
-)
+from mien.search._shard import Entries, Shard, arrange, read_rows, union, widen, write_shard
 from mien.search.bounds import Bounds
 from mien.search.codes import CodeOptions
 from mien.search.distance import decompose
@@ -166,7 +158,7 @@ class Gallery:
 
     @cached_property
     def _starts(self) -> np.ndarray:
-        return starts_of(self._shards)
+        return _shard.starts_of(self._shards)
 
     def thumbnail(self, name: str) -> bytes:
         """The stored JPEG of face `name`; UnknownName when it is not here."""
