@@ -37,14 +37,8 @@ from mien.search.codes import CodeOptions
 from mien.search.distance import decompose
 from mien.types import Attributes, Latent
 
-READ = (
-    "ids",
-    "paths",
-    "latent",
-    "attributes",
-    "places",
-    "_starts",
-)  # cached, and stale after a write
+# cached, and stale after a write
+READ = ("ids", "paths", "latent", "attributes", "places", "_starts")
 
 __all__ = ["Entries", "Gallery", "GalleryInfo"]
 

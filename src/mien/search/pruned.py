@@ -1,7 +1,7 @@
 """The faces that may be among the k nearest, proven with few latents read.
 
 Lower bounds of all faces come from one scan of the leading codes. The faces
-that look best are compared in full; faces whose bound is above the k-th
+that look best, sharpened first, are compared in full; faces whose bound is above the k-th
 distance are out, the others' bounds are sharpened stage by stage, and what is
 still in question is read in the order of its bound until none is left.
 """
