@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mien.errors import BadInput, UnknownName
+from mien.search import exact
 from mien.search.bounds import Asked, Bounds, place
 from mien.search.codes import CodeOptions, encode, fit_plan
 from mien.search.distance import explain
-from mien.search.exact import Filter, as_asked, search, search_many
+from mien.search.exact import Filter, as_asked, order_many, search, search_many
 from mien.search.gallery import Gallery
 from mien.search.pruned import _safe
 from mien.types import Query
@@ -35,6 +36,10 @@ def draw(rng, faces, scale, decay, far=0.0):
 
 def all_distances(values, asked):
     return explain(values, asked.latent, asked.vectors, asked.move, asked.weights).distance
+
+
+def asked_of(latent, vectors, move, weights):
+    return Asked(latent, vectors, latent.astype(np.float64) @ vectors, move, weights)
 
 
 class Compressed:
@@ -92,13 +97,14 @@ def test_the_nearest_are_those_of_comparing_all(seed, faces, scale, kind, adjust
     semantics = data.draw(st.sampled_from(["set", "add", "legacy"]))
     queries = [replace(query, semantics=semantics), Query(latent(values[-1:]), k=1)]
     held = Compressed(values, ids, named.vectors, KINDS[kind])
-    for asked, answer in zip(
-        queries, search_many(held, queries, named, Filter(left_out)), strict=True
-    ):
+    answers = search_many(held, queries, named, Filter(left_out))
+    orders = order_many(held, queries, named, Filter(left_out))
+    for asked, answer, order in zip(queries, answers, orders, strict=True):
         own = as_asked(asked, named)
         expected = sorted(zip(all_distances(values, own), ids, strict=True))
         expected = [pair for pair in expected if pair[1] not in left_out][: asked.k]
         assert [(hit.distance, hit.id) for hit in answer.hits] == expected
+        assert order == [name for _, name in expected]
         assert asked.k <= answer.reads <= answer.faces == faces - len(left_out)
 
 
@@ -119,7 +125,7 @@ def test_every_stage_bounds_every_true_distance_from_below(seed, scale, kind, we
     bounds = Bounds(plan, encode(plan, values))
     move = scale * rng.normal(size=3) * rng.integers(0, 2, 3)
     off = np.float32(scale * rng.choice([0, 1e-3, 1]))
-    asked = Asked(values[rng.integers(60)] + off, vectors, move, np.array(weights))
+    asked = asked_of(values[rng.integers(60)] + off, vectors, move, np.array(weights))
     distance = all_distances(values, asked)
     for lower in stage_bounds(bounds, asked):
         assert (lower <= distance).all()
@@ -141,7 +147,7 @@ def test_bounds_are_sharp_enough_to_be_of_use(kind):
     values, vectors = draw(rng, 400, 1.0, 0.7), basis(0, 24, 3)
     plan = fit_plan(values, vectors, KINDS[kind])
     bounds = Bounds(plan, encode(plan, values))
-    asked = Asked(values[0] + np.float32(0.01), vectors, np.zeros(3), np.ones(3))
+    asked = asked_of(values[0] + np.float32(0.01), vectors, np.zeros(3), np.ones(3))
     *_, lower = stage_bounds(bounds, asked)
     assert np.median(lower / all_distances(values, asked)) > 0.9
 
@@ -164,6 +170,24 @@ def test_without_what_codes_miss_bounds_are_false_and_the_nearest_are_lost():
         assert (lower <= distances[0]).all() == right
         found = [[hit.id for hit in one.hits] for one in search_many(held, queries, named)]
         assert (found == expected) == right
+
+
+def test_the_order_needs_no_second_comparison_unless_distances_nearly_tie(monkeypatch):
+    rng = np.random.default_rng(0)
+    values, vectors = draw(rng, 300, 1.0, 0.8), basis(0, 24, 3)
+    values = np.unique(values, axis=0)
+    named, ids = directions(vectors), tuple(f"{row:03d}" for row in range(len(values)))
+    queries = [Query(latent(values[row : row + 1] + 0.1), k=7) for row in range(20)]
+    held = Compressed(values, ids, vectors, SMALL)
+    expected = [[hit.id for hit in one.hits] for one in search_many(held, queries, named)]
+    again = []
+    monkeypatch.setattr(exact, "nearest", lambda *given: again.append(given) or [])
+    assert order_many(held, queries, named) == expected
+    assert not again
+    values[1] = values[0]
+    twins = Compressed(values, ids, vectors, SMALL)
+    order_many(twins, [Query(latent(values[:1]), k=1)], named)
+    assert len(again) == 1
 
 
 def test_few_faces_are_read_and_the_number_is_told():

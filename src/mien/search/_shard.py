@@ -155,7 +155,8 @@ class Shard:
     def mapped(self) -> np.ndarray:
         """Latents [N, L*D] as they lie on the disk, float32 or float16; read when touched."""
         try:
-            return map_member(self.path, "latents.npy").reshape(len(self), -1)
+            stored = map_member(self.path, "latents.npy").reshape(len(self), -1)
+            return np.asarray(stored)  # a plain view, which is quicker to take rows of
         except FileNotFoundError as error:
             raise self._replaced() from error
         except DAMAGED as error:
@@ -216,21 +217,30 @@ def arrange(
     return [*parts, *(new.rows(chunk) for chunk in chunks)]
 
 
-def read_rows(shards: Sequence[Shard], rows: np.ndarray) -> np.ndarray:
+def starts_of(shards: Sequence[Shard]) -> np.ndarray:
+    """int64 [len(shards) + 1]: the first row of each shard, numbered through all; their sum."""
+    return np.cumsum([0, *(len(shard) for shard in shards)])
+
+
+def read_rows(
+    shards: Sequence[Shard], rows: np.ndarray, starts: np.ndarray | None = None
+) -> np.ndarray:
     """Latents [n, L*D] of some faces, numbered through all shards; reads only these.
 
-    float32, or float16 where all are stored so.
+    starts: `starts_of(shards)`, where it is known. float32, or float16 where all
+    are stored so.
     """
-    starts = np.cumsum([0, *(len(shard) for shard in shards)])
+    if not len(rows):
+        return np.empty((0, 0), np.float32)
+    starts = starts_of(shards) if starts is None else starts
     homes = np.searchsorted(starts, rows, "right") - 1
-    found: np.ndarray | None = None
-    for home in np.unique(homes):
-        here = np.flatnonzero(homes == home)
-        part = shards[home].mapped[rows[here] - starts[home]]
-        if found is None:
-            found = np.empty((len(rows), part.shape[1]), part.dtype)
-        found[here] = part
-    return np.empty((0, 0), np.float32) if found is None else found
+    first = shards[homes[0]].mapped
+    found = np.empty((len(rows), first.shape[1]), first.dtype)
+    for at, (home, row) in enumerate(
+        zip(homes.tolist(), (rows - starts[homes]).tolist(), strict=True)
+    ):
+        found[at] = shards[home].mapped[row]
+    return found
 
 
 def map_member(path: Path, name: str) -> np.ndarray:

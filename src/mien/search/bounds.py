@@ -22,16 +22,21 @@ import numpy as np
 from mien.search.codes import Codes, Plan, decode
 
 EPS, TINY = float(np.finfo(np.float32).eps), float(np.finfo(np.float32).tiny)
+STEP = 512  # faces whose codes are compared at once
 TOGETHER = 4  # queries from which on one product for all stages is cheaper than those asked for
 EPS64 = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A query along a basis: latent float32 [D]; vectors [D, M], move and weights [M] float64."""
+    """A query along a basis.
+
+    latent: float32 [D]. float64: vectors [D, M]; scores [M], latent @ vectors; move, weights [M].
+    """
 
     latent: np.ndarray
     vectors: np.ndarray
+    scores: np.ndarray
     move: np.ndarray
     weights: np.ndarray
 
@@ -39,25 +44,31 @@ class Asked:
 class Placed:
     """A query as the codes see it, float64; what later stages need is computed when asked for.
 
-    target: [M], s_q + alpha - middle. weights: [M]. residual: [D], r_q, and
-    leak: [M], F'r_q, nearly 0. length: |w_q|; spread: about |r_q - mean|.
+    target: [M], s_q + alpha - middle. weights: [M]. latent: [D], w_q. leak: [M],
+    such that r_q'r = w_q'w - leak's for a face w with scores s; rest: |r_q|^2.
+    length: |w_q|; spread: about |r_q - mean|. r_q itself is never made: to read
+    F once more takes as long as to read the leading codes of ten thousand faces.
     """
 
-    def __init__(self, plan: Plan, asked: Asked, scores: np.ndarray, residual: np.ndarray) -> None:
-        """scores: [M], s_q; residual: [D], r_q."""
+    def __init__(self, plan: Plan, asked: Asked) -> None:
         self._plan = plan
-        self.target, self.weights = scores + asked.move - plan.middle, asked.weights
-        self.residual, self.leak = residual, scores - plan.gram @ scores
-        self.length = float(np.linalg.norm(asked.latent.astype(np.float64)))
-        self._centred = residual - plan.mean
-        self.spread = float(np.linalg.norm(self._centred))
+        self.scores, self.weights = asked.scores, asked.weights
+        self.target = asked.scores + asked.move - plan.middle
+        self.latent = latent = asked.latent.astype(np.float64)
+        self.leak = 2 * self.scores - plan.gram @ self.scores
+        square = float(latent @ latent)
+        self.length, self.rest = float(np.sqrt(square)), square - float(self.scores @ self.leak)
+        apart = float(plan.mean @ latent - plan.inside @ self.scores)
+        self.spread = float(np.sqrt(max(self.rest - 2 * apart + plan.mean @ plan.mean, 0)))
         self._along: list[np.ndarray] = []
 
     def along(self, stage: int) -> np.ndarray:
         """[B], its components of one stage."""
+        cross, middle = self._plan.shift
         while len(self._along) <= stage:
             part = self._plan.stages[len(self._along)]
-            self._along.append(self._plan.components[part] @ self._centred)
+            product = self._plan.components[part] @ self.latent
+            self._along.append(product - cross[part] @ self.scores - middle[part])
         return self._along[stage]
 
     def know(self, along: list[np.ndarray]) -> None:
@@ -72,12 +83,12 @@ class Placed:
 
 def place(plan: Plan, asked: Sequence[Asked]) -> list[Placed]:
     """Queries as the codes see them; many together cost less than one by one."""
-    latents = np.stack([query.latent for query in asked]).astype(np.float64)
-    scores = latents @ plan.basis
-    residual = latents - scores @ plan.basis.T
-    placed = [Placed(plan, *each) for each in zip(asked, scores, residual, strict=True)]
+    placed = [Placed(plan, query) for query in asked]
     if len(placed) >= TOGETHER:
-        every = (residual - plan.mean) @ plan.components.T
+        cross, middle = plan.shift
+        latents = np.stack([query.latent for query in placed])
+        scores = np.stack([query.scores for query in placed])
+        every = latents @ plan.components.T - scores @ cross.T - middle
         for query, along in zip(placed, every, strict=True):
             query.know([along[stage] for stage in plan.stages])
     return placed
@@ -92,12 +103,10 @@ class Bounds:
         with np.errstate(over="ignore"):
             self.norms = np.einsum("mn,mn->n", codes.lead, codes.lead)
         self.reach = np.abs(codes.lead[: len(plan.middle)]).max(axis=1, initial=0)
-        self.longest = float(np.sqrt((codes.rest + self._scores()).max(initial=0)))
-        with np.errstate(over="ignore"):
-            spread = np.sqrt(self.norms.max(initial=0)) + codes.tails[0].max(initial=0)
+        square = max((codes.rest + self._scores()).max(initial=0), plan.mean @ plan.mean)
+        self.longest = float(np.sqrt(square))
         # sqrt of what rounding and a defect of the components do to a squared tail
-        self.blur = 4 * np.sqrt(plan.defect + len(plan.mean) * EPS64)
-        self.widest = float(spread)
+        self.blur = 8 * np.sqrt(plan.defect + len(plan.mean) * EPS64)
 
     @property
     def bytes_each(self) -> float:
@@ -128,10 +137,10 @@ class Bounds:
     def tail(self, query: Placed, stage: int, rows: np.ndarray | slice) -> np.ndarray:
         """float32 [n]: (|b| - |c|)^2 for what a stage and those before it leave out."""
         with np.errstate(over="ignore", invalid="ignore"):
-            own, theirs = np.float32(query.tail(stage)), self.codes.tails[stage, rows]
-            spread = self.widest + query.spread
-            apart = np.abs(theirs - own)
-            apart -= np.float32(self.blur * spread + 8 * EPS * own + TINY)
+            own, theirs = np.float32(query.tail(stage)), self.codes.tails[stage][rows]
+            far = self.longest + query.length
+            apart: np.ndarray = np.abs(theirs - own)
+            apart -= np.float32(self.blur * far + 8 * EPS * own + TINY)
             apart -= np.float32(8 * EPS) * theirs
             np.maximum(apart, 0, out=apart)
             apart *= apart
@@ -141,12 +150,17 @@ class Bounds:
         """float32 [n]: what stage 1, 2, ... adds to the bound of some faces."""
         part = self.plan.stages[stage]
         own = query.along(stage).astype(np.float32)
+        block = self.codes.blocks[stage - 1]
+        apart = np.empty(len(rows), np.float32)
         with np.errstate(over="ignore", invalid="ignore"):
-            gap = decode(self.plan, self.codes.blocks[stage - 1][rows], part)
-            gap -= own
-            apart: np.ndarray = np.sqrt(np.einsum("nb,nb->n", gap, gap))
+            for start in range(0, len(rows), STEP):  # what a step needs stays in the cache
+                piece = slice(start, start + STEP)
+                gap = decode(self.plan, block.take(rows[piece], axis=0), part)
+                gap -= own
+                np.einsum("nb,nb->n", gap, gap, out=apart[piece])
+            np.sqrt(apart, out=apart)
             apart *= 1 - 8 * (len(own) + 8) * EPS
-            apart -= self.codes.misses[stage - 1, rows]
+            apart -= self.codes.misses[stage - 1].take(rows)
             apart -= np.float32(8 * EPS * np.linalg.norm(own) + self._far(query) + TINY)
             np.maximum(apart, 0, out=apart)
             apart *= apart

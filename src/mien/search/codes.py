@@ -70,6 +70,19 @@ class Plan:
         return product
 
     @cached_property
+    def shift(self) -> tuple[np.ndarray, np.ndarray]:
+        """(float64 [R, M], components F; [R], components mean): w's components without r.
+
+        components (r - mean) = components w - (components F) s - components mean.
+        """
+        return self.components @ self.basis, self.components @ self.mean
+
+    @cached_property
+    def inside(self) -> np.ndarray:
+        """float64 [M], F'mean: nearly 0."""
+        return np.asarray(self.mean @ self.basis)
+
+    @cached_property
     def stages(self) -> list[slice]:
         """The components of the leading stage, then of each block."""
         size = len(self.components)
@@ -151,7 +164,8 @@ def encode(plan: Plan, values: np.ndarray) -> Codes:
 
 def decode(plan: Plan, block: np.ndarray, stage: slice) -> np.ndarray:
     """float32 [N, B]: the components that codes of a stage stand for, but for rounding."""
-    decoded: np.ndarray = block.astype(np.float32) * plan.scales[stage]
+    decoded = block.astype(np.float32)
+    decoded *= plan.scales[stage]
     return decoded
 
 

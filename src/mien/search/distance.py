@@ -81,7 +81,7 @@ def explain(
     bit, and a latent equal to an unmoved query exactly 0. The rest is |delta|^2 less
     what is along F, off by about 1e-15 |delta|^2. Raises BadInput on NaN.
     """
-    for name, array in (("latent", values), ("query", query), ("move", move), ("prefer", weights)):
+    for name, array in (("query", query), ("move", move), ("prefer", weights)):
         check_finite(array, name)
     attributes = np.empty((len(values), vectors.shape[1]))
     rest = np.empty(len(values))
@@ -90,10 +90,13 @@ def explain(
     pieces = _pieces(basis)
     for rows in _blocks(*values.shape):
         delta = query.astype(np.float64) - values[rows].astype(np.float64)
+        square = np.einsum("nd,nd->n", delta, delta)
+        if not np.isfinite(square).all():  # costs less than to look at every number
+            check_finite(values[rows], "latent")
         along = np.sum([piece @ delta[:, part, None] for part, piece in pieces], axis=0)[..., 0]
         attributes[rows] = weights * (along + move) ** 2
         inside = np.einsum("nm,nm->n", along, 2 * along - _each_row(along, gram))
-        rest[rows] = np.maximum(np.einsum("nd,nd->n", delta, delta) - inside, 0)
+        rest[rows] = np.maximum(square - inside, 0)
     return Explained(attributes, rest)
 
 

@@ -26,6 +26,7 @@ from pathlib import Path
 import numpy as np
 
 from mien.errors import BadInput, MienError, SpaceMismatch, UnknownName
+from mien.search import _shard
 from mien.search._code_files import Progress, open_bounds, write_codes
 from mien.search._folder import LOCK, held, read_shards, sweep, sweep_parts
 from mien.search._info import GalleryInfo, describe
@@ -37,7 +38,8 @@ from mien.search.codes import CodeOptions
 from mien.search.distance import decompose
 from mien.types import Attributes, Latent
 
-READ = ("ids", "paths", "latent", "attributes", "places")  # cached, and stale after a write
+# cached, and stale after a write
+READ = ("ids", "paths", "latent", "attributes", "places", "_starts")
 
 __all__ = ["Entries", "Gallery", "GalleryInfo"]
 
@@ -147,7 +149,11 @@ class Gallery:
 
     def rows(self, rows: np.ndarray) -> np.ndarray:
         """Flat latents [n, L*D] of some rows, float32 or float16; only these are read."""
-        return read_rows(self._shards, rows)
+        return read_rows(self._shards, rows, self._starts)
+
+    @cached_property
+    def _starts(self) -> np.ndarray:
+        return _shard.starts_of(self._shards)
 
     def thumbnail(self, name: str) -> bytes:
         """The stored JPEG of face `name`; UnknownName when it is not here."""

@@ -1,7 +1,7 @@
 """The faces that may be among the k nearest, proven with few latents read.
 
 Lower bounds of all faces come from one scan of the leading codes. The faces
-that look best are compared in full; faces whose bound is above the k-th
+that look best, sharpened first, are compared in full; faces whose bound is above the k-th
 distance are out, the others' bounds are sharpened stage by stage, and what is
 still in question is read in the order of its bound until none is left.
 """
@@ -20,18 +20,30 @@ Read = Callable[[np.ndarray], np.ndarray]  # rows [n] -> latents [n, D], float32
 AT_ONCE = 16  # latents of one read: few are wasted, and a block stays in the cache
 QUERIES = 16  # of one matrix product over the leading codes
 FIRST = 256  # faces among which the nearest are looked for first
-FEW = 96  # faces that are read rather than sharpened
+FEW = 12  # faces beside k that are read rather than sharpened
+SMALL = 0.1  # of a distance: what may be left out where the first k are chosen
 
 
 @dataclass(frozen=True)
 class Proof:
     """near: rows that may be among the k nearest, the k nearest with them.
 
-    reads: latents read in full to know that.
+    reads: latents read in full to know that. least, most: float64, between which
+    the distance of each of `near` is; None where only the rows are known.
     """
 
     near: np.ndarray
     reads: int
+    least: np.ndarray | None = None
+    most: np.ndarray | None = None
+
+    def order(self, k: int) -> np.ndarray | None:
+        """The k nearest rows, nearest first; None where two distances are too alike to tell."""
+        if self.least is None or self.most is None:
+            return None
+        order = np.argsort(self.least)
+        apart = self.most[order[:-1]] < self.least[order[1:]]
+        return self.near[order[:k]] if apart[:k].all() else None
 
 
 def prove(
@@ -49,8 +61,7 @@ def prove(
         lower = bounds.first(placed)
         for query, own, count in zip(placed, lower, k[start : start + QUERIES], strict=True):
             kept = own if rows is None else own[rows]
-            every = np.arange(len(own)) if rows is None else rows
-            proofs.append(_Search(bounds, read, query, count).run(every, kept))
+            proofs.append(_Search(bounds, read, query, count).run(rows, kept))
     return proofs
 
 
@@ -72,38 +83,47 @@ class _Search:
             return np.float64(np.inf)
         return np.float64(np.partition(self.most, self.k - 1)[self.k - 1])
 
-    def run(self, rows: np.ndarray, first: np.ndarray) -> Proof:
-        """rows: [n], the faces to choose from; first: [n], the leading stage's part."""
-        lower = _safe(first + self.bounds.tail(self.query, 0, rows))
+    def run(self, rows: np.ndarray | None, first: np.ndarray) -> Proof:
+        """rows: [n], the faces to choose from, None = all; first: [n], the leading part."""
+        tail = self.bounds.tail(self.query, 0, slice(None) if rows is None else rows)
+        lower = _safe(first + tail)
         at = _smallest(lower, max(FIRST, 2 * self.k))
-        self._compare(rows[at[np.argsort(lower[at])[: self.k]]])
-        left = np.flatnonzero(lower <= self.reach)
-        if len(left) > FEW:  # a sharper first guess puts most others out
-            at, sharp = self._sharpen(at, rows, first, lower)
-            self._compare(self._unread(rows[at[np.argsort(sharp)[: self.k]]]))
-        at, sharp = self._sharpen(left, rows, first, lower)
+        self._compare(self._promising(at if rows is None else rows[at], first[at], lower[at]))
+        at = np.flatnonzero(lower <= self.reach)
+        found, sharp = self._sharpen(at if rows is None else rows[at], first[at], lower[at])
         order = np.argsort(sharp)
-        self._read_all(rows[at[order]], sharp[order])
-        near = self.rows[self.least <= self.reach]
-        return Proof(near, len(self.rows))
+        self._read_all(found[order], sharp[order])
+        near = self.least <= self.reach
+        return Proof(self.rows[near], len(self.rows), self.least[near], self.most[near])
+
+    def _promising(self, rows: np.ndarray, sofar: np.ndarray, lower: np.ndarray) -> np.ndarray:
+        """The k of some faces that are most likely the nearest.
+
+        Sharpens until what is left out is small beside the distances.
+        """
+        for stage in range(1, len(self.bounds.plan.stages)):
+            likely = float(np.partition(lower, self.k - 1)[self.k - 1])
+            if self.query.tail(stage - 1) ** 2 <= SMALL * likely:
+                break
+            sofar = sofar + self.bounds.later(self.query, stage, rows)
+            lower = _safe(sofar + self.bounds.tail(self.query, stage, rows))
+        return rows[np.argsort(lower)[: self.k]]
 
     def _sharpen(
-        self, at: np.ndarray, rows: np.ndarray, first: np.ndarray, lower: np.ndarray
+        self, rows: np.ndarray, sofar: np.ndarray, lower: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """(positions, bounds) of those among `at` that are still within reach.
+        """(rows, bounds) of those that are still within reach.
 
         Stops where reading the few faces left costs less than the next stage.
         """
-        sofar, lower = first[at], lower[at]
-        for stage in range(len(self.bounds.plan.stages)):
-            if stage:
-                sofar = sofar + self.bounds.later(self.query, stage, rows[at])
-                lower = _safe(sofar + self.bounds.tail(self.query, stage, rows[at]))
-            keep = lower <= self.reach
-            at, sofar, lower = at[keep], sofar[keep], lower[keep]
-            if len(at) <= FEW:
+        for stage in range(1, len(self.bounds.plan.stages)):
+            if len(rows) <= self.k + FEW:
                 break
-        return at, lower
+            sofar = sofar + self.bounds.later(self.query, stage, rows)
+            lower = _safe(sofar + self.bounds.tail(self.query, stage, rows))
+            keep = lower <= self.reach
+            rows, sofar, lower = rows[keep], sofar[keep], lower[keep]
+        return rows, lower
 
     def _read_all(self, rows: np.ndarray, lower: np.ndarray) -> None:
         """Read faces by rising bound, until the next bound is out of reach."""
@@ -115,32 +135,28 @@ class _Search:
             if within < AT_ONCE:
                 break
 
-    def _unread(self, rows: np.ndarray) -> np.ndarray:
-        fresh: np.ndarray = rows[~np.isin(rows, self.rows)]
-        return fresh
-
     def _compare(self, rows: np.ndarray) -> None:
         """Read some faces; their distances within float64's and the scores' rounding."""
         if not len(rows):
             return
-        latents = self.read(rows)
-        check_finite(latents, "gallery")
-        least, most = self._between(rows, latents)
+        least, most = self._between(rows, self.read(rows))
         self.rows = np.concatenate([self.rows, rows])
         self.least = np.concatenate([self.least, least])
         self.most = np.concatenate([self.most, most])
 
     def _between(self, rows: np.ndarray, latents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """As in `exact`: |r_q - r|^2 = |r_q|^2 + |r|^2 - 2 (r_q'w - (F'r_q)'s)."""
-        bounds, query, own = self.bounds, self.query, self.query.residual
+        """As in `exact`: |r_q - r|^2 = |r_q|^2 + |r|^2 - 2 (w_q'w - leak's)."""
+        bounds, query = self.bounds, self.query
         scores = bounds.codes.lead[: len(query.target), rows].T + bounds.plan.middle
         with np.errstate(over="ignore", invalid="ignore"):
             least, most = bounds.weighted(query, rows)
-            dots = latents.astype(np.float64) @ own - scores @ query.leak
-            rest = bounds.codes.rest[rows] + own @ own - 2 * dots
+            dots = latents.astype(np.float64) @ query.latent
+            if not np.isfinite(dots).all():  # as a NaN makes it, or an infinite number
+                check_finite(latents, "gallery")
+            rest = bounds.codes.rest[rows] + query.rest - 2 * (dots - scores @ query.leak)
             far = bounds.longest + query.length
-            slack = 16 * own.size * (EPS64 * far**2 + TINY)
-            slack += 4 * EPS * far * float(np.linalg.norm(query.leak))  # the scores are float32
+            slack = 32 * query.latent.size * (EPS64 * far**2 + TINY)
+            slack += 4 * EPS * float(bounds.reach @ np.abs(query.leak))  # the scores are float32
             least, most = np.maximum(least + rest - slack, 0), most + rest + slack
         safe = np.isfinite(least) & np.isfinite(most)
         return np.where(safe, least, 0.0), np.where(safe, most, np.inf)
@@ -148,13 +164,14 @@ class _Search:
 
 def _safe(lower: np.ndarray) -> np.ndarray:
     """Bounds less the rounding of their sums; those that overflowed say nothing: 0."""
-    kept: np.ndarray = np.where(np.isfinite(lower), lower, np.float32(0))
-    kept *= np.float32(1 - 32 * EPS)
+    kept: np.ndarray = lower * np.float32(1 - 32 * EPS)
+    kept[~np.isfinite(kept)] = 0
     return kept
 
 
 def _smallest(values: np.ndarray, count: int) -> np.ndarray:
+    """Positions of about the `count` smallest of values, at least so many where there are."""
     if count >= len(values):
         return np.arange(len(values))
-    found: np.ndarray = np.argpartition(values, count)[:count]
-    return found
+    edge = np.partition(values, count - 1)[count - 1]  # quicker than argpartition of a million
+    return np.flatnonzero(values <= edge)[: 2 * count]
