@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mien.directions import orthogonal_basis
+from mien.directions import _descent, orthogonal_basis
 from mien.directions._polar import tangent
 from mien.directions.orthogonal_basis import Options, csv_log, fit_basis, nearest_orthogonal
 from mien.errors import BadInput, UnknownName
@@ -295,6 +295,35 @@ def test_single_precision_products_change_little():
     double = fit_basis(values, labels, None, Options(epochs=30))
     single = fit_basis(values, labels, None, Options(epochs=30, precision="float32"))
     np.testing.assert_allclose(single.vectors, double.vectors, atol=1e-4)
+
+
+def test_products_of_bfloat16_give_nearly_the_same_losses():
+    values, labels, _ = problem()
+    kinds = ("float64", "bfloat16")
+    double, half = (
+        fit_basis(values, labels, None, Options(epochs=30, precision=kind)).history
+        for kind in kinds
+    )
+    losses = [[row["train"] for row in history] for history in (double, half)]
+    np.testing.assert_allclose(losses[1], losses[0], rtol=2e-3)
+    assert losses[1] != losses[0]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_gradient_is_the_one_that_torch_derives(dtype):
+    values, labels, _ = problem()
+    rounded = torch.from_numpy(values).to(dtype)
+    vectors = np.random.default_rng(3).normal(size=(values.shape[1], labels.shape[1]))
+    bias, weight = np.full((1, labels.shape[1]), 0.1), _descent.per_face(labels)
+    found = _descent.hinge_gradient(vectors, bias, rounded, labels.astype(float), weight)
+    f, b = (torch.from_numpy(array).requires_grad_() for array in (vectors, bias))
+    y = torch.from_numpy(labels.astype(float))
+    losses = torch.relu(1 - y * (rounded.double() @ f + b)) * (y != 0) * torch.from_numpy(weight)
+    slopes = torch.autograd.grad(losses.sum(), (f, b))
+    near = 1e-4 if dtype is torch.float32 else 1e-2
+    assert found[0] == pytest.approx(float(losses.detach().sum()), rel=near)
+    for got, wanted in zip(found[1:], slopes, strict=True):
+        assert np.linalg.norm(got - wanted.numpy()) < near * float(wanted.norm())
 
 
 def test_the_seed_decides():

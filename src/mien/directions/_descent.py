@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mien.errors import BadInput, MissingExtra, UnknownName
+
+if TYPE_CHECKING:
+    import torch
 
 BLOCK = 512  # faces scored and pulled at a time: 19 MB of latents of 9,216 float32 numbers
 Step = Callable[[np.ndarray, np.ndarray], None]  # takes the gradients of F and b
@@ -42,7 +45,7 @@ def scores(latents: np.ndarray, vectors: np.ndarray, bias: np.ndarray) -> np.nda
 def hinge_gradient(
     vectors: np.ndarray,  # [D, M] F
     bias: np.ndarray,  # [1, M] b
-    latents: np.ndarray,  # [N, D]
+    latents: np.ndarray | torch.Tensor,  # [N, D]; a tensor of bfloat16 is multiplied as such
     labels: np.ndarray,  # [N, M]
     weight: np.ndarray,  # [M], 1 for the sum over faces, 1 / N for the mean
 ) -> tuple[float, np.ndarray, np.ndarray]:
@@ -53,18 +56,31 @@ def hinge_gradient(
     """
     import torch
 
-    rows = np.ascontiguousarray(vectors.T, dtype=latents.dtype)  # [M, D]
-    narrow, slope = torch.from_numpy(rows), torch.from_numpy(np.zeros_like(rows))
-    loss, slope_bias = 0.0, np.zeros_like(bias)
-    for start in range(0, len(latents), BLOCK):
-        part = torch.from_numpy(latents[start : start + BLOCK])
-        known = labels[start : start + BLOCK]
-        losses = hinge_losses((part @ narrow.T).numpy() + bias, known)
-        pull = np.where(losses > 0, known * weight, 0.0)  # minus d loss / d score
-        slope.addmm_(torch.from_numpy(pull.T.astype(latents.dtype)), part, alpha=-1)
-        slope_bias -= pull.sum(axis=0)
+    values = latents if isinstance(latents, torch.Tensor) else torch.from_numpy(latents)
+    halved = values.dtype == torch.bfloat16
+    rows = torch.from_numpy(np.ascontiguousarray(vectors.T))
+    rows = rows.to(torch.float32 if halved else values.dtype)
+    columns = (_halves(rows) if halved else rows).T
+    loss, slope, slope_bias = 0.0, torch.zeros_like(rows), np.zeros_like(bias)
+    for start in range(0, len(values), BLOCK):
+        part, known = values[start : start + BLOCK], labels[start : start + BLOCK]
+        found = part @ columns
+        if halved:
+            found = found[:, : len(rows)].float() + found[:, len(rows) :]
+        losses = hinge_losses(found.numpy() + bias, known)
+        pull = np.where(losses > 0, known, 0)  # minus d loss / d score, but for the weight
+        slope -= torch.from_numpy(pull.T.astype(np.int8)).to(part.dtype) @ part
+        slope_bias -= pull.sum(axis=0) * weight
         loss += float((losses * weight).sum())
-    return loss, slope.numpy().T.astype(np.float64), slope_bias
+    return loss, slope.numpy().T.astype(np.float64) * weight, slope_bias
+
+
+def _halves(rows: torch.Tensor) -> torch.Tensor:
+    """float32 [M, D] -> bfloat16 [2 M, D]: numbers as 8 bits can say them, and what is left."""
+    import torch
+
+    first = rows.to(torch.bfloat16)
+    return torch.cat([first, (rows - first.float()).to(torch.bfloat16)])
 
 
 def soft_threshold(vectors: np.ndarray, amount: float) -> np.ndarray:

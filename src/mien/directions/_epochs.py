@@ -13,9 +13,12 @@ from mien.directions._polar import nearest_orthogonal, tangent
 from mien.directions._start import mean_difference_start, random_start
 
 if TYPE_CHECKING:
+    import torch
+
     from mien.directions.orthogonal_basis import Options
 
 Labels = tuple[np.ndarray, np.ndarray]  # latents [N, D], labels [N, M]
+Read = tuple["np.ndarray | torch.Tensor", np.ndarray]  # the same, latents perhaps in bfloat16
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Run:
     step: _descent.Step
 
 
-def epoch_of(run: Run, data: Labels, generator: np.random.Generator) -> float:
+def epoch_of(run: Run, data: Read, generator: np.random.Generator) -> float:
     """One pass; the loss of the batches, each before its step, l1 term included."""
     count, size = len(data[0]), run.options.batch
     if size is None or size >= count:
@@ -41,7 +44,7 @@ def epoch_of(run: Run, data: Labels, generator: np.random.Generator) -> float:
     return float(np.average(losses, weights=[len(rows) for rows in parts]))
 
 
-def _batch(run: Run, data: Labels) -> float:
+def _batch(run: Run, data: Read) -> float:
     """One step on the hinge and the l1 term, then Algorithm 1."""
     options, vectors = run.options, run.vectors
     weight = np.ones(vectors.shape[1]) if options.loss == "sum" else _descent.per_face(data[1])

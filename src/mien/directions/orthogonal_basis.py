@@ -30,7 +30,7 @@ from mien.directions import _descent
 from mien.directions._assemble import assemble, plain_options
 from mien.directions._centre import Centring
 from mien.directions._contrast import contrasts, with_enough
-from mien.directions._epochs import Labels, begin, epoch_of
+from mien.directions._epochs import Labels, Read, begin, epoch_of
 from mien.directions._polar import nearest_orthogonal
 from mien.directions.contract import Labelled
 from mien.errors import BadInput, UnknownName
@@ -46,7 +46,7 @@ CHOICES = {
     "loss": ("mean", "sum"),
     "l1_step": ("subgradient", "proximal"),
     "orthogonalise": ("every_step", "riemannian"),
-    "precision": ("float64", "float32"),
+    "precision": ("float64", "float32", "bfloat16"),
 }
 
 
@@ -70,7 +70,8 @@ class Options:
     patience: int = 500  # epochs without a better validation loss before stopping
     validation: float = 0.1  # share of the faces `find` holds out
     legacy_bias: bool = False  # leave b as it was for the unnormalised F
-    precision: str = "float64"  # of the products with the latents
+    precision: str = "float64"  # of the products with the latents; "bfloat16" rounds these to
+    # 8 bits and F to 16, for CPUs with matrix units (AMX)
     fewest: int = 10  # `find`: faces needed on either side of an attribute
     skip_rare: bool = False  # `find`: leave attributes with fewer out instead of refusing
     seed: int = 0  # of initialisation, batches and the held-out faces
@@ -128,11 +129,12 @@ def fit_basis(
         values, table = _checked(*validation, options)
         held = (known.apply(values), table)
     run = begin(train, options, None if init is None else init * known.deviation)
+    read = _halved(train) if options.precision == "bfloat16" else train
     generator = np.random.default_rng(options.seed)
     history: list[Row] = []
     best, best_epoch, kept = np.inf, 0, (run.vectors.copy(), run.bias.copy())
     for epoch in range(1, options.epochs + 1):
-        loss = epoch_of(run, train, generator)
+        loss = epoch_of(run, read, generator)
         score = _descent.mean_hinge(_descent.scores(held[0], run.vectors, run.bias), held[1])
         if not np.isfinite(loss + score):
             raise BadInput(f"training diverged in epoch {epoch}; lower learning_rate")
@@ -190,6 +192,12 @@ def find(
     return assemble(data, fitted.vectors, fitted.bias, provenance, orthonormal=True)
 
 
+def _halved(data: Labels) -> Read:
+    import torch
+
+    return torch.from_numpy(data[0]).to(torch.bfloat16), data[1]
+
+
 def _finish(
     kept: tuple[np.ndarray, np.ndarray], best_epoch: int, history: list[Row], options: Options
 ) -> Fitted:
@@ -208,7 +216,7 @@ def _split(data: Labelled, options: Options) -> tuple[Labelled, Labelled | None]
 
 
 def _checked(latents: np.ndarray, labels: np.ndarray, options: Options) -> Labels:
-    """Arrays in the precision of the options, or BadInput."""
+    """Arrays in the precision of the options (float32 for bfloat16), or BadInput."""
     check_shape(latents, (None, None), "latents")
     check_shape(labels, (len(latents), None), "labels")
     check_finite(latents, "latents")
@@ -217,4 +225,5 @@ def _checked(latents: np.ndarray, labels: np.ndarray, options: Options) -> Label
     if not np.isin(labels, (-1, 0, 1)).all():
         raise BadInput("labels must be 1 (present), -1 (absent) or 0 (unknown)")
     # torch reads them in place: contiguous, and writable, or it warns
-    return np.require(latents, options.precision, ["C", "W"]), labels.astype(np.float64)
+    kind = "float64" if options.precision == "float64" else "float32"
+    return np.require(latents, kind, ["C", "W"]), labels.astype(np.float64)
