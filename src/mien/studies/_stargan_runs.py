@@ -22,6 +22,7 @@ from mien.studies import translation
 from mien.studies._split import Progress
 from mien.studies._stargan_grids import Entry
 from mien.train import stargan
+from mien.train.run import CHECKPOINT
 
 RECIPE, RESULT = "recipe.json", "result.json"  # written first, and last
 
@@ -104,8 +105,7 @@ def perform(entry: Entry, bench: Bench, folder: Path, progress: Progress) -> dic
     stored: dict[str, Any] | None = _stored(folder / RESULT)
     if stored is not None and stored["key"] == key:
         return stored
-    begun = _stored(folder / RECIPE)
-    if begun not in (None, recipe):
+    if (folder / CHECKPOINT).is_file() and _stored(folder / RECIPE) != recipe:
         raise BadInput(f"{folder} holds a run of another recipe; delete it or name this run anew")
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / RECIPE, recipe)
