@@ -93,6 +93,25 @@ def test_a_grid_is_compared_and_taken_up_again(
     [line] = result.stderr.strip().splitlines()
     assert line.startswith("mien: run lost failed: unknown attribute 'Redness'")
     assert trained == ["lost", "first", "broader"]
+    _check_tables()
+    _check_pictures()
+
+    Path("grid.toml").write_text(BASE + LOST.replace("Redness", "Young") + RUNS)
+    del trained[:]
+    result = mien(*command, "--json")
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert trained == ["lost"]
+    assert [row["run"] for row in report["runs"]] == ["lost", "first", "broader"]
+    assert report["failed"] == {}
+    assert report["wishes"][1]["Young"] == "-"  # first was never taught it
+    report = json.loads(mien(*command, "--run", "first", "--json").stdout)
+    assert {k: str(v) for k, v in report["runs"][0].items()} == _rows("out/stargan.csv")[0]
+    assert len(report["runs"]) == 1
+
+
+def _check_tables() -> None:
+    """A row a run, in which wishes are averaged; who failed is told below."""
     table = _rows("out/stargan.csv")
     assert [(row["run"], row["differs"]) for row in table] == [
         ("first", ""), ("broader", "width=8 watch_every=3"),
@@ -106,25 +125,11 @@ def test_a_grid_is_compared_and_taken_up_again(
         if (row["translator"], row["group"]) == ("first", "everybody")
     ]
     assert float(table[0]["judged"]) == pytest.approx(np.mean(judged))
-    told = Path("out/stargan.md").read_text()
-    assert "Redness" in told.partition("## Failed")[2]
-
-    Path("grid.toml").write_text(BASE + LOST.replace("Redness", "Young") + RUNS)
-    del trained[:]
-    result = mien(*command, "--json")
-    assert result.exit_code == 0, result.output
-    report = json.loads(result.stdout)
-    assert trained == ["lost"]
-    assert [row["run"] for row in report["runs"]] == ["lost", "first", "broader"]
-    assert report["failed"] == {}
-    assert {k: str(v) for k, v in report["runs"][1].items()} == table[0]
-    assert report["wishes"][1]["Young"] == "-"  # first was never taught it
+    assert "Redness" in Path("out/stargan.md").read_text().partition("## Failed")[2]
 
 
-def test_pictures_show_the_same_faces(mien: Mien, photos: Path) -> None:
-    Path("grid.toml").write_text(BASE + RUNS)
-    result = mien("study", "stargan", photos, "-o", "out", "--grid", "grid.toml")
-    assert result.exit_code == 0, result.output
+def _check_pictures() -> None:
+    """A frame a picture of the training, and a sheet with the same faces in every row."""
     for name, count in (("first", 3), ("broader", 2)):
         folder = Path("out/runs") / name
         watched = sorted((folder / "samples").iterdir())
@@ -147,17 +152,17 @@ def test_a_folder_of_another_recipe_is_left_alone(
     mien: Mien, photos: Path, trained: list[str]
 ) -> None:
     command = ("study", "stargan", photos, "-o", "out", "--grid", "grid.toml")
-    Path("grid.toml").write_text(BASE + RUNS)
+    one = BASE + "[runs.first]"
+    Path("grid.toml").write_text(one)
     assert mien(*command).exit_code == 0
-    before = Path("out/runs/broader/checkpoint.pt").read_bytes()
-    Path("grid.toml").write_text(BASE + RUNS.replace("width = 8", "width = 6"))
-    del trained[:]
+    before = Path("out/runs/first/checkpoint.pt").read_bytes()
+    Path("grid.toml").write_text(one.replace("width = 4", "width = 6"))
     result = mien(*command)
     assert result.exit_code == 2
     assert "holds a run of another recipe; delete it" in result.stderr
-    assert trained == []
-    assert Path("out/runs/broader/checkpoint.pt").read_bytes() == before
-    Path("grid.toml").write_text((BASE + RUNS).replace("photos = 6", "photos = 5"))
+    assert trained == ["first"]
+    assert Path("out/runs/first/checkpoint.pt").read_bytes() == before
+    Path("grid.toml").write_text(one.replace("photos = 6", "photos = 5"))
     assert mien(*command).exit_code == 0  # measured anew, not trained anew
     log = Path("out/runs/first/log.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in log] == [1, 2, 3, 4, 5, 6]
@@ -217,6 +222,8 @@ def test_refuses(refused: Callable[..., str], photos: Path) -> None:
         return refused("study", "stargan", photos, "-o", "out", "--grid", name)
 
     assert "did you mean small" in refused("study", "stargan", photos, "--grid", "smal")
+    only = ("--grid", "small", "--run", "bas")
+    assert "did you mean base" in refused("study", "stargan", photos, *only)
     assert "cannot read none.json" in refused("study", "stargan", photos, "--grid", "none.json")
     assert "not valid TOML" in says("[runs")
     assert "has no runs" in says("[base]\nsize = 16")

@@ -18,6 +18,10 @@ FRAME = 0.4  # seconds that each picture of a training is shown
 Named = Annotated[
     str, typer.Option("--grid", metavar="GRID", help="small, joint, full, or a TOML or JSON file.")
 ]
+Only = Annotated[
+    list[str] | None,
+    typer.Option("--run", metavar="NAME", help="Only this run of the grid. Repeatable."),
+]
 Workers = Annotated[int, typer.Option("--workers", min=1, help="Runs at a time, a process each.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
@@ -26,7 +30,11 @@ def stargan(
     data: options.Data,
     out: Out = Path("runs/study-stargan"),
     grid: Named = "small",
-    workers: Workers = 1,
+    workers: Only = Annotated[
+    list[str] | None,
+    typer.Option("--run", metavar="NAME", help="Only this run of the grid. Repeatable."),
+]
+Workers = 1,
     json: Json = False,
 ) -> None:
     """Train a grid of StarGANs and compare them; goes on where it stopped.
@@ -41,6 +49,8 @@ def stargan(
     from mien.studies._stargan_grids import open_grid
 
     opened = open_grid(grid)
+    if run:
+        opened = opened.only(run)
     with output.progress_bar("StarGAN study") as progress:
         report = study.run(data, opened, out, workers, progress)
     _animate(out, opened)
