@@ -61,6 +61,7 @@ def photos(monkeypatch):
     monkeypatch.setattr(study, "read_celeba", lambda root, split: Data())
     monkeypatch.setattr(study, "cached_crops", lambda paths, size: pixels[list(paths)])
     monkeypatch.setattr(study.identity, "embed", lambda faces: np.ones((len(faces), 1)))
+    monkeypatch.setattr(study, "face_features", lambda faces: faces.mean((2, 3)))
 
 
 def test_shares_of_everybody_and_of_groups(photos, tmp_path):

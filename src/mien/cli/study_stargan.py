@@ -30,11 +30,8 @@ def stargan(
     data: options.Data,
     out: Out = Path("runs/study-stargan"),
     grid: Named = "small",
-    workers: Only = Annotated[
-    list[str] | None,
-    typer.Option("--run", metavar="NAME", help="Only this run of the grid. Repeatable."),
-]
-Workers = 1,
+    run: Only = None,
+    workers: Workers = 1,
     json: Json = False,
 ) -> None:
     """Train a grid of StarGANs and compare them; goes on where it stopped.
