@@ -7,17 +7,19 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from mien.studies import translation
+from mien.studies import _stargan_runs, translation
 from mien.studies._stargan_grids import GRIDS, open_grid
 from mien.studies._stargan_runs import Bench, side_by_side
 from mien.train import stargan
 from tests import celeba
+from tests.cli import dying
 from tests.cli.conftest import Mien
 
 BASE = """
@@ -181,6 +183,14 @@ def test_processes_side_by_side_fail_alone(photos: Path) -> None:
     assert found["first"].result is not None
     assert {row["faces"] for row in found["first"].result["rows"]} == {2}
     assert told == [(1, 2), (2, 2)]
+
+
+def test_a_process_that_dies_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_stargan_runs, "_quietly", dying.die)
+    entry: Any = SimpleNamespace(name="one")  # nothing that the child would import torch for
+    outcome = _stargan_runs._in_process(entry, Path(), None, Path(), 1)  # type: ignore[arg-type]
+    assert outcome.result is None
+    assert outcome.failure.startswith("its process ended early")
 
 
 def test_joint_runs_are_told_apart_by_shares(mien: Mien, photos: Path) -> None:
