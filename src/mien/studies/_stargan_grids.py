@@ -128,7 +128,7 @@ _BRIEF: dict[str, Any] = {  # what a core learns in minutes
     "batch": 4, "n_critic": 1, "rate": 1e-3, "critic_rate": 1e-3, "rec": 5.0, "targets": "mixed",
     "average": 0.98, "steps": 600, "decay_steps": 200, "watch_every": 50, "every": 100,
 }  # fmt: skip
-_FEW = {"photos": 40, "each": 6}
+_FEW = {"photos": 24, "each": 5}
 
 GRIDS: dict[str, Table] = {
     "small": {
@@ -137,6 +137,7 @@ GRIDS: dict[str, Table] = {
         "runs": {
             "base": {},
             "base-again": {"seed": 1},
+            "longer": {"steps": 1000},
             "batch-2-equal-steps": {"batch": 2},
             "batch-2-equal-images": {"batch": 2, "steps": 1200, "decay_steps": 400},
             "critic-rate-x5": {"critic_rate": 5e-3},
