@@ -40,21 +40,18 @@ class Brightness:
 class Data:
     """Forty photos: every second of a man, every fourth blond, three of them bald."""
 
-    attributes = Attributes(
-        ("Bald", "Blond_Hair", "Male"),
-        np.stack([np.arange(40) < 3, np.arange(40) % 4 == 1, np.arange(40) % 2 == 0], 1).astype(
-            np.int8
-        )
-        * 2
-        - 1,
-    )
-    paths = tuple(range(40))
+    def __init__(self, kept=range(40)):
+        self.paths = tuple(kept)
+        number = np.array(self.paths)
+        present = np.stack([number < 3, number % 4 == 1, number % 2 == 0], 1)
+        table = np.where(present, 1, -1).astype(np.int8)
+        self.attributes = Attributes(("Bald", "Blond_Hair", "Male"), table)
 
-    def rows(self, rows):
-        return self
+    def rows(self, keep):
+        return Data(np.array(self.paths)[keep])
 
     def __len__(self):
-        return 40
+        return len(self.paths)
 
 
 @pytest.fixture
@@ -62,8 +59,9 @@ def photos(monkeypatch):
     pixels = np.random.default_rng(0).integers(0, 200, (40, 32, 32, 3)).astype(np.uint8)
     pixels[::2, -1, 0] = 255  # the corner that men have
     monkeypatch.setattr(study, "read_celeba", lambda root, split: Data())
-    monkeypatch.setattr(study, "cached_crops", lambda paths, size: pixels)
+    monkeypatch.setattr(study, "cached_crops", lambda paths, size: pixels[list(paths)])
     monkeypatch.setattr(study.identity, "embed", lambda faces: np.ones((len(faces), 1)))
+    monkeypatch.setattr(study, "face_features", lambda faces: faces.mean((2, 3)))
 
 
 def test_shares_of_everybody_and_of_groups(photos, tmp_path):
@@ -83,10 +81,52 @@ def test_shares_of_everybody_and_of_groups(photos, tmp_path):
     half = np.abs(1 - (np.random.default_rng(0).integers(0, 200, (40, 32, 32, 3)) / 127.5 - 1))
     bleached = half[:, :16].mean() / 2
     assert whole.reconstruction == pytest.approx((bleached + bleached / 4) / 2, rel=0.05)
+    errors = np.square(half[:, :16]).mean((1, 2, 3)) / 2
+    decibels, untouched = 10 * np.log10(4 / errors), 10 * np.log10(4e12)
+    blond = np.arange(40) % 4 == 1  # whom the way back from Male bleaches
+    wanted = np.mean([decibels, np.where(blond, decibels, untouched)])
+    assert whole.psnr == pytest.approx(wanted, rel=0.01)
     with (tmp_path / "translation.csv").open() as file:
         assert len(list(csv.DictReader(file))) == len(rows)
     assert (tmp_path / "bleach.png").is_file()
     assert (tmp_path / "bleach-moves.png").is_file()
+
+
+def test_further_photos_count_in_their_group_alone(photos, tmp_path):
+    options = study.Options(photos=11, groups=("Bald", "Male"), each=8, shares=2, grid=2)
+    readers = (Brightness(), Brightness())
+    rows, (whole,) = study.run(tmp_path, [Bleach()], readers, options, tmp_path, lambda *a: None)
+    faces = {row.group: row.faces for row in rows}
+    assert faces == {study.EVERYBODY: 11, "share 1": 6, "share 2": 5, "Male": 8, "not Male": 8}
+    kept = {row.group: row.kept for row in rows if row.wish == "Male"}
+    assert kept["share 1"] == 1  # men: none of them blond
+    assert kept["share 2"] == pytest.approx(2 / 5)  # photos 1, 5 and 9 are bleached
+    few = study.Options(photos=11, groups=(), grid=2)
+    (tmp_path / "few").mkdir()
+    _, (alone,) = study.run(tmp_path, [Bleach()], readers, few, tmp_path / "few", lambda *a: None)
+    assert alone == whole
+
+
+def test_every_data_set_is_asked_for_its_own_names(photos, tmp_path):
+    asked = set()
+
+    class Two(Bleach):
+        vocabulary = Vocabulary(
+            (Part(("Blond_Hair",)), Part(("a", "b"), "classes"), Part(("Male",)))
+        )
+
+        def translate(self, faces, labels, part=0):
+            asked.add((part, labels.shape[1]))
+            return faces
+
+    rows, _ = study.run(
+        tmp_path, [Two()], (Brightness(), Brightness()), study.Options(groups=(), grid=2), tmp_path,
+        lambda *a: None,
+    )  # fmt: skip
+    assert [row.wish for row in rows] == ["Blond_Hair", "Male"]
+    assert asked == {(0, 1), (2, 1)}
+    assert rows[0].success == 0  # nobody has a white upper half
+    assert rows[0].kept is None
 
 
 def test_unknown_groups_are_refused(photos, tmp_path):

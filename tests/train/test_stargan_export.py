@@ -11,6 +11,7 @@ from mien.errors import BadInput, BadModel, UnknownName
 from mien.generators.stargan import open_translator
 from mien.train import stargan
 from mien.train._stargan_data import celeba_test, read_sources
+from tests import celeba as celeba_of
 from tests.train.test_stargan import TOY
 
 NAMES = ("Black_Hair", "Blond_Hair", "Male")
@@ -20,22 +21,7 @@ RECIPE = replace(TOY, attributes=NAMES, steps=4, decay_steps=2, every=2, watch_e
 @pytest.fixture(scope="module")
 def celeba(tmp_path_factory):
     """Ten train photos and four test photos of noise."""
-    root = tmp_path_factory.mktemp("celeba")
-    (root / "img_align_celeba").mkdir()
-    random = np.random.default_rng(0)
-    rows, partition, people = [], [], []
-    for number in range(14):
-        name = f"{number + 1:06d}.jpg"
-        pixels = random.integers(0, 256, (218, 178, 3)).astype(np.uint8)
-        Image.fromarray(pixels).save(root / "img_align_celeba" / name)
-        labels = [number % 3 == 0, number % 3 == 1, number % 2 == 0]
-        rows.append(f"{name} " + " ".join("1" if label else "-1" for label in labels))
-        partition.append(f"{name} {0 if number < 10 else 2}")
-        people.append(f"{name} {number}")
-    (root / "list_attr_celeba.txt").write_text("\n".join(["14", " ".join(NAMES), *rows]))
-    (root / "list_eval_partition.txt").write_text("\n".join(partition))
-    (root / "identity_CelebA.txt").write_text("\n".join(people))
-    return root
+    return celeba_of.noise(tmp_path_factory.mktemp("celeba"), NAMES, train=10, test=4)
 
 
 @pytest.fixture(autouse=True)
@@ -94,7 +80,7 @@ def test_shares_of_celeba_know_different_names(tmp_path, celeba):
     first, second = read_sources(celeba, recipe)
     assert sorted([*first.rows, *second.rows]) == list(range(10))
     assert (first.part.names, second.part.names) == (("Black_Hair", "Blond_Hair"), ("Male",))
-    assert second.labels[:, 0].tolist() == [float(row % 2 == 0) for row in second.rows]
+    assert second.labels[:, 0].tolist() == [float(row % 4 == 0) for row in second.rows]
     card = run(celeba, tmp_path / "run", recipe)
     assert card["options"]["labels"] == 5  # three names and the mask of two
     model = open_translator(tmp_path / "run" / "model")
@@ -102,6 +88,20 @@ def test_shares_of_celeba_know_different_names(tmp_path, celeba):
     assert model.translate(faces, np.ones((2, 1), np.float32), part=1).shape == faces.shape
     with Image.open(tmp_path / "run" / "samples" / "00000004.png") as grid:
         assert grid.size == (16 * 4, 16 * 4)
+
+
+def test_one_share_is_learned_from_alone_as_in_a_joint_training(celeba):
+    joint = replace(RECIPE, joint=("Black_Hair+Blond_Hair", "Male"))
+    for number, wanted in enumerate(read_sources(celeba, joint), start=1):
+        [alone] = read_sources(celeba, replace(joint, share=number))
+        assert alone.rows.tolist() == wanted.rows.tolist()
+        assert alone.part == wanted.part
+        assert torch.equal(alone.labels, wanted.labels)
+        [labels] = celeba_test(celeba, replace(joint, share=number), 4)[1]
+        assert torch.equal(labels, celeba_test(celeba, joint, 4)[1][number - 1])
+    for wrong in (replace(joint, share=0), RECIPE):
+        with pytest.raises(BadInput, match=r"share=3 of [02] joint shares"):
+            replace(wrong, share=3)
 
 
 def test_what_does_not_fit_is_refused(tmp_path, celeba):

@@ -24,6 +24,7 @@ from mien.cli import (
     stores,
     study,
     study_directions,
+    study_stargan,
     train,
     translate,
 )
@@ -129,6 +130,7 @@ app.add_typer(models.app, name="models")
 app.add_typer(train.app, name="train")
 study.app.command("directions")(study_directions.directions)
 study.app.command("basis")(study_directions.basis)
+study.app.command("stargan")(study_stargan.stargan)
 app.add_typer(study.app, name="study")
 
 

@@ -8,7 +8,7 @@ of all 40 attributes. Every translator meets the same photos.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,9 +19,10 @@ from PIL import Image
 from mien.faces.cache import cached_crops, to_bytes, to_unit
 from mien.faces.celeba import CelebA, read_celeba
 from mien.files import atomic_open
-from mien.generators._labels import as_labels
+from mien.generators._labels import Part, as_labels
 from mien.generators.contract import Translator
-from mien.measure.frechet import frechet_mobilenet, moments
+from mien.measure.frechet import face_features, frechet_mobilenet, moments_of
+from mien.measure.reconstruction import psnr
 from mien.measure.translation import kept
 from mien.recognise import identity
 from mien.recognise.any_size import AnySize
@@ -38,7 +39,9 @@ class Options:
     """What to measure."""
 
     photos: int = 500  # of the test split, from its first
-    groups: Sequence[str] = ("Bald", "Wearing_Hat", "Eyeglasses", "Male", "Pale_Skin")
+    groups: tuple[str, ...] = ("Bald", "Wearing_Hat", "Eyeglasses", "Male", "Pale_Skin")
+    each: int = 0  # faces of every group at least: further photos, which count in it alone
+    shares: int = 1  # n: rows for every n-th photo too, as `joint` recipes share out photos
     grid: int = 6  # photos that the picture shows
     batch: int = 50  # photos translated at once
 
@@ -59,10 +62,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Whole:
-    """One translator over all wishes."""
+    """One translator over all wishes, of everybody."""
 
     translator: str
     reconstruction: float  # mean absolute change, in [0, 2], after a wish and the way back
+    psnr: float  # of the same, dB
     frechet: float  # of all translations to the photos they are of
 
 
@@ -75,6 +79,12 @@ class Photos:
     people: np.ndarray  # embeddings [N, E]
     seen: np.ndarray  # the recogniser's probabilities [N, 40]
     judged: np.ndarray  # the judge's
+    groups: Mapping[str, np.ndarray]  # which of them are in each
+
+    @property
+    def everybody(self) -> np.ndarray:
+        """Rows of the photos that stand for all."""
+        return self.groups[EVERYBODY]
 
 
 Readers = tuple[AnySize, AnySize]  # recogniser, judge
@@ -86,92 +96,131 @@ def run(
 ) -> tuple[list[Row], list[Whole]]:  # fmt: skip
     """Measure; write translation.md and .csv, a map of what wishes move, and a grid.
 
-    root: a CelebA folder. The wishes are those of each translator's first data set.
-    The grids show test photos: keep them where the photos may be kept. Raises UnknownName
-    for a name that CelebA's lists lack.
+    root: a CelebA folder. The wishes are those of each translator's data sets, but for
+    folders of classes. The grids show test photos: keep them where the photos may be kept.
+    Raises UnknownName for a name that CelebA's lists lack.
     """
     output_folder(folder)
     rows: list[Row] = []
     wholes = []
     for translator in translators:
-        photos = _read(root, translator.size, readers, options)
-        found, whole = _measure(translator, photos, readers, options, (folder, progress))
+        photos = read(root, translator.size, readers, options)
+        found, whole = measure(translator, photos, readers, options, folder, progress)
         rows += found
         wholes.append(whole)
+    write_tables(folder, rows, wholes)
+    return rows, wholes
+
+
+def write_tables(folder: Path, rows: Sequence[Row], wholes: Sequence[Whole]) -> None:
+    """Write translation.csv (wishes) and translation.md (translators and wishes)."""
     table, whole_table = [asdict(row) for row in rows], [asdict(whole) for whole in wholes]
     write_csv(folder / "translation.csv", table)
     text = f"{markdown(whole_table)}\n\n{markdown(table)}\n"
     (folder / "translation.md").write_text(text, encoding="utf-8")
-    return rows, wholes
 
 
-def _read(root: Path, size: int, readers: Readers, options: Options) -> Photos:
-    data = read_celeba(root, "test").rows(slice(options.photos))
+def read(root: Path, size: int, readers: Readers, options: Options) -> Photos:
+    """The test photos of the CelebA folder `root` that the options ask for."""
+    split = read_celeba(root, "test")
+    chosen, groups = _groups(split, options)
+    data = split.rows(chosen)
     faces = to_unit(cached_crops(data.paths, size))
     seen, judged = (reader.probabilities(faces) for reader in readers)
-    return Photos(data, faces, identity.embed(faces), seen, judged)
+    return Photos(data, faces, identity.embed(faces), seen, judged, groups)
 
 
-def _measure(
-    translator: Translator, photos: Photos, readers: Readers, options: Options,
-    outside: tuple[Path, Progress],
+def measure(
+    translator: Translator, photos: Photos, readers: Readers, options: Options, folder: Path,
+    progress: Progress,
 ) -> tuple[list[Row], Whole]:  # fmt: skip
-    folder, progress = outside
-    name, part = str(translator.card["name"]), translator.vocabulary.parts[0]
-    columns = [photos.data.attributes.index(one) for one in part.names]
-    labels = as_labels(torch.from_numpy(photos.data.attributes.table[:, columns]))
-    rows, back, moved, shown, drawn = [], [], [], [photos.faces[: options.grid]], []
-    for column, target in enumerate(part.targets(labels)):
-        made = _translated(translator, photos.faces, target.numpy(), options.batch)
-        again = _translated(translator, made, labels.numpy(), options.batch)
-        back.append(float(np.abs(again - photos.faces).mean()))
+    """Every wish of one translator: a row a group; writes `folder/NAME.png` and `NAME-moves.png`.
+
+    photos: of its size. Raises UnknownName for a name that CelebA's lists lack.
+    """
+    name = str(translator.card["name"])
+    wishes = list(_wishes(translator, photos.data))
+    rows, back, moved, sheets = [], [], [], [photos.faces[: options.grid]]
+    first, features = photos.everybody, []
+    for place, wish in enumerate(wishes):
+        made = _translated(translator, photos.faces, wish.target, wish.part, options.batch)
+        again = _translated(translator, made, wish.labels, wish.part, options.batch)[first]
+        before = photos.faces[first]
+        back.append((float(np.abs(again - before).mean()), float(psnr(before, again).mean())))
         seen, judged = (reader.probabilities(made) for reader in readers)
-        moved.append(_moved(judged - photos.judged, target[:, column].numpy()))
+        moved.append(_moved(judged - photos.judged, wish.target[:, wish.column]))
         people = identity.similarity(photos.people, identity.embed(made))
-        outcome = _Outcome(column, labels.numpy(), target.numpy(), seen, judged, people)
+        outcome = _Outcome(wish, seen, judged, people)
         rows += [
-            Row(name, group, part.names[column], *outcome.shares(who, photos, readers, part.names))
-            for group, who in _groups(photos.data, options)
+            Row(name, group, wish.name, *outcome.shares(who, photos, readers))
+            for group, who in photos.groups.items()
         ]
-        shown.append(made[: options.grid])
-        drawn.append(made)
-        progress(column + 1, len(part.names), f"{name}: {part.names[column]}")
-    _grid(folder / f"{name}.png", shown)
-    everything = readers[1].names
+        sheets.append(made[: options.grid])
+        features.append(face_features(made[first]))
+        progress(place + 1, len(wishes), f"{name}: {wish.name}")
+    _grid(folder / f"{name}.png", sheets)
     heat_map(
-        folder / f"{name}-moves.png", np.stack(moved), (part.names, everything),
+        folder / f"{name}-moves.png", np.stack(moved),
+        ([wish.name for wish in wishes], readers[1].names),
         f"{name}: change of the judge's probability, of faces that were asked to gain a name",
     )  # fmt: skip
-    distance = frechet_mobilenet(moments(drawn), moments([photos.faces]))
-    return rows, Whole(name, float(np.mean(back)), distance)
+    to_photos = moments_of(np.concatenate(features)), moments_of(face_features(photos.faces[first]))
+    change, decibels = np.mean(back, axis=0)
+    return rows, Whole(name, float(change), float(decibels), frechet_mobilenet(*to_photos))
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """One name of one data set: labels [N, c] as they are and as they are asked to be."""
+
+    part: int
+    names: tuple[str, ...]
+    column: int
+    labels: np.ndarray
+    target: np.ndarray
+
+    @property
+    def name(self) -> str:
+        """What is asked for."""
+        return self.names[self.column]
+
+
+def _wishes(translator: Translator, data: CelebA) -> Iterator[_Wish]:
+    for number, part in enumerate(translator.vocabulary.parts):
+        if part.kind == "binary":
+            yield from _of_part(number, part, data)
+
+
+def _of_part(number: int, part: Part, data: CelebA) -> Iterator[_Wish]:
+    columns = [data.attributes.index(one) for one in part.names]
+    labels = as_labels(torch.from_numpy(data.attributes.table[:, columns]))
+    for column, target in enumerate(part.targets(labels)):
+        yield _Wish(number, part.names, column, labels.numpy(), target.numpy())
 
 
 @dataclass(frozen=True)
 class _Outcome:
-    """What became of one wish: labels [N, c] and targets [N, c], readings, cosines [N]."""
+    """What became of one wish: readings [N, 40] and cosines [N]."""
 
-    column: int
-    labels: np.ndarray
-    targets: np.ndarray
+    wish: _Wish
     seen: np.ndarray
     judged: np.ndarray
     people: np.ndarray
 
     def shares(
-        self, who: np.ndarray, photos: Photos, readers: Readers, names: tuple[str, ...]
+        self, who: np.ndarray, photos: Photos, readers: Readers
     ) -> tuple[int, float, float, float | None, float]:
         """(faces, success, judged, kept, identity) of some rows."""
-        own, other = (
-            [reader.names.index(name) for name in names] for reader in readers
-        )  # fmt: skip
-        wanted = self.targets[who, self.column] > 0.5
+        wish = self.wish
+        own, other = ([reader.names.index(name) for name in wish.names] for reader in readers)
+        wanted = wish.target[who, wish.column] > 0.5
         before, after = photos.seen[who][:, own] > 0.5, self.seen[who][:, own] > 0.5
-        told = self.judged[who][:, other[self.column]] > 0.5
-        alone = self.targets[who] == self.labels[who]
-        alone[:, self.column] = False
+        told = self.judged[who][:, other[wish.column]] > 0.5
+        alone = wish.target[who] == wish.labels[who]
+        alone[:, wish.column] = False
         return (
             len(who),
-            float((after[:, self.column] == wanted).mean()),
+            float((after[:, wish.column] == wanted).mean()),
             float((told == wanted).mean()),
             kept(before, after, alone),
             float(self.people[who].mean()),
@@ -179,22 +228,33 @@ class _Outcome:
 
 
 def _translated(
-    translator: Translator, faces: np.ndarray, labels: np.ndarray, batch: int
+    translator: Translator, faces: np.ndarray, labels: np.ndarray, part: int, batch: int
 ) -> np.ndarray:
     starts = range(0, len(faces), batch)
     return np.concatenate(
-        [translator.translate(faces[s : s + batch], labels[s : s + batch]) for s in starts]
+        [translator.translate(faces[s : s + batch], labels[s : s + batch], part) for s in starts]
     )
 
 
-def _groups(data: CelebA, options: Options) -> Iterator[tuple[str, np.ndarray]]:
-    """(name, rows) of everybody, then of those with each attribute, and of those without Male."""
-    yield EVERYBODY, np.arange(len(data))
+def _groups(data: CelebA, options: Options) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Rows of the photos to translate, and which of these everybody, shares and groups are.
+
+    Groups: those with each attribute, and those without Male.
+    """
+    first = np.arange(min(options.photos, len(data)))
+    groups = {EVERYBODY: first}
+    if options.shares > 1:
+        for number in range(options.shares):
+            groups[f"share {number + 1}"] = first[number :: options.shares]
     for name in options.groups:
         for group, sign in ((name, 1), (f"not {name}", -1)):
             rows = np.flatnonzero(data.attributes.column(name) == sign)
+            inside = int((rows < len(first)).sum())
+            rows = rows[: max(inside, options.each)]
             if len(rows) >= FEWEST and (sign > 0 or name == "Male"):
-                yield group, rows
+                groups[group] = rows
+    chosen = np.unique(np.concatenate(list(groups.values())))
+    return chosen, {group: np.searchsorted(chosen, rows) for group, rows in groups.items()}
 
 
 def _moved(change: np.ndarray, wanted: np.ndarray) -> np.ndarray:

@@ -35,6 +35,8 @@ class Source:
 def read_sources(root: Path, recipe: Recipe) -> list[Source]:
     """CelebA's train split at `root`, whole or in shares (`recipe.joint`), then the folders.
 
+    Of the shares all, or the one that `recipe.share` names.
+
     Raises UnknownName for an attribute that CelebA's lists lack, and BadInput for
     folders without classes.
     """
@@ -43,16 +45,18 @@ def read_sources(root: Path, recipe: Recipe) -> list[Source]:
     columns = [_columns(data, names) for names in groups]  # a wrong name before photos are read
     faces = cached_crops(data.paths, recipe.size)
     sources = []
-    for share, (names, found) in enumerate(zip(groups, columns, strict=True)):
-        rows = np.arange(share, len(data), len(groups))
+    first, shares = max(0, recipe.share - 1), max(1, len(recipe.joint))
+    for share, (names, found) in enumerate(zip(groups, columns, strict=True), start=first):
+        rows = np.arange(share, len(data), shares)
         labels = as_labels(torch.from_numpy(data.attributes.table[rows][:, found]))
         sources.append(Source(faces, rows, labels, Part(names)))
     return sources + [read_classes(Path(folder), recipe.size) for folder in recipe.folders]
 
 
 def groups_of(recipe: Recipe) -> list[tuple[str, ...]]:
-    """The names that each share of CelebA keeps: all in one, or those of `recipe.joint`."""
-    return [tuple(group.split("+")) for group in recipe.joint] or [recipe.attributes]
+    """The names of each share of CelebA that is learned from: all in one, or of `recipe.joint`."""
+    groups = [tuple(group.split("+")) for group in recipe.joint] or [recipe.attributes]
+    return [groups[recipe.share - 1]] if recipe.share else groups
 
 
 def celeba_test(root: Path, recipe: Recipe, count: int) -> tuple[np.ndarray, list[torch.Tensor]]:

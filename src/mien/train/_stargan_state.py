@@ -32,6 +32,7 @@ class Recipe:
 
     attributes: tuple[str, ...] = ("Black_Hair", "Blond_Hair", "Brown_Hair", "Male", "Young")
     joint: tuple[str, ...] = ()  # A+B,C+D: shares of the photos of which only these are known
+    share: int = 0  # which of them, from 1, is learned from alone; 0: all
     folders: tuple[str, ...] = ()  # further data sets: square faces in one folder a class
     size: int = 128  # px
     width: int = 64  # of the generator
@@ -82,6 +83,8 @@ class Recipe:
             raise BadInput("batch, steps, n_critic and every number of steps must be 1 or more")
         if self.lessons and not self.guide > 0:
             raise BadInput(f"lessons={self.lessons} need a guide; give guide a weight")
+        if not 0 <= self.share <= len(self.joint):
+            raise BadInput(f"share={self.share} of {len(self.joint)} joint shares; count from 1")
         self.shape(1), self.critic(1)  # sizes that cannot be are refused before any photo is read
 
     def shape(self, labels: int) -> Architecture:
