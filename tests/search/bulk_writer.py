@@ -67,6 +67,7 @@ def told(done: int, _: int) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs in the background ignore it
     photos, folder = map(Path, sys.argv[2:])
     paths = sorted(photos.glob("*.png"))
     if sys.argv[1] == "bulk":

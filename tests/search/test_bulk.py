@@ -198,10 +198,13 @@ def test_an_ended_build_leaves_no_process(tmp_path, how, by):
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT
     ) as process:
         assert process.stdout is not None
-        while process.stdout.readline() not in (b"15\n", b"25\n"):  # now it is stuck
-            assert process.poll() is None
-        process.send_signal(by)
-        process.communicate(timeout=60)  # workers, too, hold the other end of its output
+        try:
+            while process.stdout.readline() not in (b"15\n", b"25\n"):  # now it is stuck
+                assert process.poll() is None
+            process.send_signal(by)
+            process.communicate(timeout=60)  # workers, too, hold the other end of its output
+        finally:
+            process.kill()
     assert process.returncode != 0
     assert len(Gallery.open(tmp_path / "g")) in (0, 15)
 
