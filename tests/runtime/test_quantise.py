@@ -66,7 +66,7 @@ def test_the_engine_computes_in_whole_numbers():
 
 
 def test_translations_stay_near():
-    """Issue: 40 dB of fp32; measured 59 for the embedded one."""
+    """40 dB is what a large one has; the embedded one had 54 and more on photos."""
     model = open_translator("stargan-128")
     faces = example_faces(model.size).numpy()[::-1].copy()
     labels = np.tile(np.float32([0, 1, 0, 1, 0]), (len(faces), 1))

@@ -89,15 +89,15 @@ class Runner:
     def _compiled(self, x: torch.Tensor) -> Any:
         kept: dict[str, Any] = self._threads.__dict__
         at = precision.current()
-        if at == "int8" and self._rounded is None:
-            at = "bf16"
+        rounded = self._rounded if at == "int8" else None
         threads = torch.get_num_threads()
         key = str((tuple(x.shape), at, threads))
         if key not in kept:
-            form = (tuple(x.shape), at == "int8")
+            form = (tuple(x.shape), rounded is not None)
             with self._lock:
                 if form not in self._read:
-                    self._read[form] = _read(self._form(at), x)
+                    network = _made(rounded) if rounded else self.network
+                    self._read[form] = _read(network, x)
             options = {
                 "INFERENCE_PRECISION_HINT": "f32" if at == "fp32" else "bf16",
                 "INFERENCE_NUM_THREADS": threads,
@@ -106,14 +106,6 @@ class Runner:
             kept[key] = _openvino().Core().compile_model(self._read[form], "CPU", options)
         return kept[key]
 
-    def _form(self, at: str) -> Tensors:
-        """The network as a precision wants it."""
-        if at != "int8" or self._rounded is None:
-            return self.network
-        exact = torch.autocast("cpu", enabled=False)
-        with engine("torch"), torch.inference_mode(False), torch.no_grad(), exact:
-            return self._rounded()
-
 
 class _Module(nn.Module):
     """What tracing asks for in the place of any other callable."""
@@ -121,6 +113,13 @@ class _Module(nn.Module):
     def __init__(self, network: Tensors) -> None:
         super().__init__()
         self.forward = network
+
+
+def _made(rounded: Callable[[], Tensors]) -> Tensors:
+    """A network in 8 bits, whatever the caller's blocks say: its ranges are those of fp32."""
+    exact = torch.autocast("cpu", enabled=False)
+    with engine("torch"), torch.inference_mode(False), torch.no_grad(), exact:
+        return rounded()
 
 
 def _read(network: Tensors, x: torch.Tensor) -> Any:
