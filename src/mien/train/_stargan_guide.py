@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from mien.directions import edit, open_directions
 from mien.errors import BadInput, UnknownName
 from mien.generators import open_space
-from mien.runtime.precision import precision
+from mien.runtime.precision import quickest
 
 
 class Guide:
@@ -48,7 +48,7 @@ class Guide:
             raise BadInput(f"the guide draws faces of {self.space.size} px; set size to it")
         wish = (targets - labels).round().numpy()  # 0 where either is unknown
         amounts = {name: self.amounts[name] * wish[:, i] for i, name in enumerate(names)}
-        with precision("bf16"):
+        with quickest():
             latent = self.space.encode(faces.numpy())
             moved = edit(latent, self.directions, amounts)
             both = latent.with_values(np.concatenate([latent.values, moved.values]))

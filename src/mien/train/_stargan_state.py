@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from mien.errors import BadInput, UnknownName
+from mien.generators import open_translator
 from mien.generators._labels import Vocabulary
 from mien.generators.stargan import Architecture, Critic, Discriminator, Generator
 from mien.recognise.recogniser import Recogniser, open_recogniser
@@ -23,7 +24,7 @@ LOSSES: dict[str, tuple[Sides, bool]] = {  # the discriminator's terms, and whet
 }
 TARGETS = ("permuted", "single", "mixed")
 DECAYS = ("linear", "published", "none")
-PRECISIONS = {"bf16": torch.bfloat16, "fp32": torch.float32}
+PRECISIONS = ("quickest", "bf16", "fp32")
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Recipe:
     joint: tuple[str, ...] = ()  # A+B,C+D: shares of the photos of which only these are known
     share: int = 0  # which of them, from 1, is learned from alone; 0: all
     folders: tuple[str, ...] = ()  # further data sets: square faces in one folder a class
+    begin: str = ""  # the translator, of the same shape and names, whose weights learn further
     size: int = 128  # px
     width: int = 64  # of the generator
     depth: int = 6  # its residual blocks
@@ -55,6 +57,7 @@ class Recipe:
     decay_every: int = 1_000  # steps
     cls: float = 1.0  # weight of the labels' cross-entropy
     teacher: float = 0.0  # weight of the recogniser's own cross-entropy, if any
+    jitter: float = 0.0  # by which its view is shifted, zoomed and turned at most; 0.06 = 6 %
     guide: float = 0.0  # weight of nearness to what the edits of `guided_by` would add
     lessons: int = 0  # first steps, in which the generator learns from the guide alone
     guided_by: str = "vae-128"  # a space with directions of the labels
@@ -62,7 +65,7 @@ class Recipe:
     rec: float = 10.0  # weight of the way back
     penalty: float = 10.0  # weight of slopes other than 1
     average: float = 0.999  # of the exported weights, a step of the generator; 0: the last ones
-    precision: str = "bf16"  # of convolutions; losses and statistics are fp32. "fp32": everything
+    precision: str = "quickest"  # of convolutions: "bf16" where the CPU has units for it, or "fp32"
     seed: int = 0
     log_every: int = 10  # steps
     watch_every: int = 1_000  # steps between grids
@@ -162,14 +165,29 @@ def start(recipe: Recipe, vocabulary: Vocabulary) -> State:
 
 
 def equip(state: State, recipe: Recipe) -> None:
-    """Open the teacher and the guide, where the recipe has weights for them.
+    """Open what the recipe names: the model to begin with, the teacher, the guide.
 
-    Raises UnknownName for a name that one of them does not know.
+    Raises UnknownName for a name that one of them does not know, and BadInput for a
+    model of another shape or other names.
     """
+    if recipe.begin:
+        _begin(state, recipe.begin)
     if recipe.teacher > 0:
         state.teacher = _teacher(state.vocabulary)
     if recipe.guide > 0:
         state.guide = Guide(recipe.guided_by, state.vocabulary.names, recipe.amounts)
+
+
+def _begin(state: State, model: str) -> None:
+    """Give the generator and its average the weights of a translator."""
+    translator = open_translator(model)
+    ours = (state.generator.shape, state.vocabulary)
+    if (translator.network.shape, translator.vocabulary) != ours:
+        raise BadInput(
+            f"begin={model} is a network of other sizes or names; give those of its card's recipe"
+        )
+    for network in (state.generator, state.averaged.module):
+        network.load_state_dict(translator.network.state_dict())
 
 
 def _teacher(vocabulary: Vocabulary) -> Recogniser:

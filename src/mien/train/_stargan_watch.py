@@ -11,6 +11,7 @@ from PIL import Image
 from mien.faces.cache import to_bytes
 from mien.files import atomic_open
 from mien.generators.stargan import Generator
+from mien.runtime.precision import quickest
 from mien.train._stargan_state import State
 
 
@@ -34,6 +35,6 @@ def save_grid(path: Path, state: State, faces: np.ndarray, labels: list[torch.Te
 
 @torch.inference_mode()
 def _translated(network: Generator, faces: np.ndarray, vectors: torch.Tensor) -> np.ndarray:
-    with torch.autocast("cpu", torch.bfloat16):
+    with quickest():
         made: np.ndarray = network(torch.from_numpy(faces), vectors).numpy()
     return made

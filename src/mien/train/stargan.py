@@ -2,8 +2,8 @@
 
 Choi et al., "StarGAN" (CVPR 2018), equations 1 to 6, and section 3.2 for data sets
 with different labels, of which any number may be given: each step learns from a batch
-of every one. A label that is not known takes no part in any loss. bf16 autocast;
-losses, penalties and normalisation statistics in fp32.
+of every one. A label that is not known takes no part in any loss. bf16 autocast where the
+CPU has units for it; losses, penalties and normalisation statistics in fp32.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ import torch.nn.functional as F
 from mien.faces.cache import to_unit
 from mien.generators._labels import Part, Vocabulary
 from mien.recognise.recogniser import Recogniser
+from mien.runtime.precision import autocast, quickest
 from mien.train import augment
 from mien.train._stargan_data import Source, celeba_test, read_sources
 from mien.train._stargan_export import export
 from mien.train._stargan_guide import Guide
-from mien.train._stargan_state import LOSSES, PRECISIONS, Recipe, State, equip, start
+from mien.train._stargan_state import LOSSES, Recipe, State, equip, start
 from mien.train._stargan_watch import save_grid
 from mien.train.adversarial import unit_slope
 from mien.train.run import Run, batch_indices, generator
@@ -42,6 +43,7 @@ class Batch:
 
     faces: [N, 3, S, S] in [-1, 1]. labels, targets: [N, c], 1, 0 or 0.5 (unknown).
     mix: [N, 1, 1, 1] in [0, 1], where between photo and translation slopes are taken.
+    random: what the teacher's view is jittered by, where it is.
     """
 
     faces: torch.Tensor
@@ -49,6 +51,7 @@ class Batch:
     targets: torch.Tensor
     mix: torch.Tensor
     part: int = 0
+    random: torch.Generator | None = None
 
 
 def draw(source: Source, part: int, count: int, step: int, recipe: Recipe) -> Batch:
@@ -63,7 +66,8 @@ def draw(source: Source, part: int, count: int, step: int, recipe: Recipe) -> Ba
         single = source.part.changed(labels, which)
         kept = len(labels) // 2 if recipe.targets == "mixed" else 0
         targets = torch.cat([targets[:kept], single[kept:]])
-    return Batch(faces, labels, targets, torch.rand(len(labels), 1, 1, 1, generator=random), part)
+    mix = torch.rand(len(labels), 1, 1, 1, generator=random)
+    return Batch(faces, labels, targets, mix, part, random)
 
 
 def update(state: State, batch: Batch, recipe: Recipe, both: bool) -> Terms:
@@ -129,8 +133,11 @@ def generator_loss(
     }
     loss = terms["G/fake"] + recipe.rec * terms["G/rec"] + recipe.cls * terms["G/cls"]
     if state.teacher is not None:
+        view = made
+        if batch.random is not None and recipe.jitter:
+            view = augment.jitter_frame(made, batch.random, recipe.jitter)
         with _precision(recipe):
-            terms["G/teacher"] = part.loss(_seen(state.teacher, made, part), batch.targets)
+            terms["G/teacher"] = part.loss(_seen(state.teacher, view, part), batch.targets)
         loss = loss + recipe.teacher * terms["G/teacher"]
     if state.guide is not None:
         terms["G/guide"] = _from_guide(state, state.guide, batch, made)
@@ -217,8 +224,7 @@ def _seen(teacher: Recogniser, made: torch.Tensor, part: Part) -> torch.Tensor:
 
 
 def _precision(recipe: Recipe) -> torch.autocast:
-    low = PRECISIONS[recipe.precision]
-    return torch.autocast("cpu", torch.bfloat16, enabled=low is torch.bfloat16)
+    return quickest() if recipe.precision == "quickest" else autocast(recipe.precision == "bf16")
 
 
 def _step(optimiser: torch.optim.Optimizer, loss: torch.Tensor) -> None:
