@@ -26,7 +26,7 @@ from mien.search.distance import rank
 from mien.search.exact import order_many, search, search_many
 from mien.types import Directions, Query
 
-LEAD = 96  # of so few faces a longer first look is cheap
+LEAD = 160  # of so few faces a longer first look is cheaper than later ones
 
 
 def textbook(values: np.ndarray, query: np.ndarray, basis: np.ndarray) -> np.ndarray:
@@ -69,7 +69,7 @@ def part_a(faces: Faces) -> None:
 
     torch.set_num_threads(1)
     values, named = faces.draw(2000, 0), faces.directions
-    held = Held(values, named.vectors, CodeOptions(lead=LEAD))
+    held = Held(values, named.vectors, CodeOptions(lead=LEAD, size=800))
     queries = [replace(query, adjust={}, prefer={}) for query in faces.queries(16)]
     compare(values, held, queries[:3], named)
     latents = np.concatenate([query.latent.flat for query in queries])

@@ -1,12 +1,15 @@
 """bf16 stays near fp32, at the doors of every room."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import torch
 
 from mien.errors import UnknownName
 from mien.generators import open_space
 from mien.recognise.recogniser import open_recogniser
-from mien.runtime.precision import precision
+from mien.runtime.precision import autocast, has_bf16, precision, quickest
 
 
 def test_bf16_stays_near_fp32():
@@ -27,3 +30,16 @@ def test_bf16_stays_near_fp32():
 def test_other_precisions_are_refused():
     with pytest.raises(UnknownName, match="bf16"), precision("bf61"):
         pass
+
+
+@pytest.mark.skipif(not Path("/proc/cpuinfo").is_file(), reason="Linux alone lists what a CPU has")
+def test_trainings_use_bf16_where_the_kernel_lists_units_for_it():
+    flags = Path("/proc/cpuinfo").read_text().split()
+    assert has_bf16() == any(name in flags for name in ("amx_bf16", "avx512_bf16", "bf16"))
+    x, w = torch.randn(1, 8, 8, 8), torch.randn(8, 8, 3, 3)
+    with quickest():
+        made = torch.conv2d(x, w)
+    assert (made.dtype == torch.bfloat16) == has_bf16()
+    for enabled in (False, True):
+        with autocast(enabled):
+            assert (torch.conv2d(x, w).dtype == torch.bfloat16) == enabled

@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from mien.errors import BadInput, UnknownName
 from mien.search import exact
 from mien.search.bounds import Asked, Bounds, place
-from mien.search.codes import CodeOptions, encode, fit_plan
+from mien.search.codes import (
+    PIECE,
+    PRODUCT,
+    CodeOptions,
+    encode,
+    fit_plan,
+    pieces,
+    products,
+)
 from mien.search.distance import explain
 from mien.search.exact import Filter, as_asked, order_many, search, search_many
 from mien.search.gallery import Gallery
@@ -139,6 +147,36 @@ def stage_bounds(bounds, asked):
         if stage:
             sofar = sofar + bounds.later(query, stage, rows)
         yield _safe(sofar + bounds.tail(query, stage, rows)).astype(np.float64)
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    seed=st.integers(0, 9999),
+    size=st.sampled_from([1, PIECE - 1, PIECE, PIECE + 1, 5 * PIECE + 3]),
+    scale=st.sampled_from([1e-10, 1.0, 1e10]),
+    far=st.sampled_from([0.0, 1e3]),
+)
+def test_products_in_pieces_are_off_by_no_more_than_is_said(seed, size, scale, far):
+    rng = np.random.default_rng(seed)
+    left = rng.normal(far, 1, (7, size))
+    left /= np.linalg.norm(left, axis=1, keepdims=True)  # not float32: that is to be counted
+    right = (scale * rng.normal(-far, 1, (5, size))).astype(np.float32)
+    off = np.abs(products(pieces(left), pieces(right)) - left @ right.T.astype(np.float64))
+    assert (off <= PRODUCT * np.linalg.norm(right.astype(np.float64), axis=1)).all()
+
+
+@pytest.mark.parametrize("far", [0.0, 3.0, 1e4])  # of the mean: beside it float32 says little
+def test_latents_of_several_pieces_are_ranked_as_by_comparing_all(far):
+    rng = np.random.default_rng(5)
+    values = (rng.normal(size=(300, 700)) * np.arange(1, 701) ** -0.7 + far).astype(np.float32)
+    named = directions(np.linalg.qr(rng.normal(size=(700, 3)))[0])
+    ids = tuple(f"{number:03d}" for number in rng.permutation(300))
+    held = Compressed(values, ids, named.vectors, CodeOptions(size=300, lead=20, block=24))
+    near = values[:3] + rng.normal(0, 0.3, (3, 700)).astype(np.float32)
+    queries = [Query(latent(row[None]), {"A0": 1.0}, {"A1": 30.0}, 8) for row in near]
+    for query, order in zip(queries, order_many(held, queries, named), strict=True):
+        distance = all_distances(values, as_asked(query, named))
+        assert order == [name for _, name in sorted(zip(distance, ids, strict=True))[:8]]
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))

@@ -1,13 +1,14 @@
 """StarGAN's training: the published solver's numbers, joint labels, resuming, the model folder."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from mien.checkpoint import save_model
 from mien.directions import edit, open_directions
 from mien.errors import BadInput, UnknownName
 from mien.generators import open_space
@@ -16,7 +17,7 @@ from mien.published import _stargan
 from mien.train import _stargan_state, stargan
 from mien.train._stargan_data import Source, read_classes
 from mien.train._stargan_guide import Guide
-from mien.train.run import Run
+from mien.train.run import Run, generator, half_precision
 from mien.train.stargan import Batch, Recipe
 from tests.parity import fill
 
@@ -261,6 +262,58 @@ def test_a_guide_edits_as_its_space_does():
         Guide("vae-128", ("Redness",))
     with pytest.raises(BadInput, match="1 numbers for 2 names"):
         Guide("vae-128", ("Male", "Young"), (2.0,))
+
+
+def test_a_training_begins_with_a_models_weights(tmp_path):
+    source = coloured(16, ["red"], 0)
+    recipe = replace(TOY, begin=str(tmp_path / "first"))
+    first = _stargan_state.start(replace(TOY, seed=5), Vocabulary((source.part,)))
+    card = {
+        "name": "first", "kind": "translator", "architecture": "stargan",
+        "options": asdict(TOY.shape(1)), "parts": [{"names": ["red"], "kind": "binary"}],
+        "input": {"size": 16, "frame": "celeba", "range": [-1, 1]},
+    }  # fmt: skip
+    save_model(tmp_path / "first", half_precision(first.generator.state_dict()), card)
+    state = _stargan_state.start(recipe, Vocabulary((source.part,)))
+    _stargan_state.equip(state, recipe)
+    for network in (state.generator, state.averaged.module):
+        for key, value in first.generator.state_dict().items():
+            found = network.state_dict()[key]
+            torch.testing.assert_close(found, value, rtol=1e-3, atol=1e-6, msg=key)  # of float16
+    for other in (replace(recipe, width=8), replace(recipe, condition="lookup")):
+        with pytest.raises(BadInput, match="other sizes or names"):
+            _stargan_state.equip(_stargan_state.start(other, Vocabulary((source.part,))), other)
+    blue = _stargan_state.start(recipe, Vocabulary((Part(("blue",)),)))
+    with pytest.raises(BadInput, match="other sizes or names"):
+        _stargan_state.equip(blue, recipe)
+
+
+def test_the_teachers_view_is_jittered_by_the_steps_random_numbers():
+    recipe = replace(TOY, size=32, teacher=1.0, jitter=0.2, precision="fp32")
+    state = _stargan_state.start(recipe, Vocabulary((Part(("Red",)),)))
+    state.teacher = Ruddy()
+    ramp = torch.linspace(-1, 1, 32).expand(4, 3, 32, 32).clone()
+    labels, mix = torch.ones(4, 1), torch.ones(4, 1, 1, 1)
+    found = []
+    for seed in (1, 1, 2, None):
+        random = None if seed is None else generator(seed, 0)
+        batch = Batch(ramp, labels, labels, mix, random=random)
+        found.append(float(stargan.generator_loss(state, batch, ramp, recipe)[1]["G/teacher"]))
+    assert found[0] == found[1] != found[2]
+    assert found[3] == pytest.approx(np.log(2), abs=1e-3)  # as it is, the mean is 0: no opinion
+    assert abs(found[0] - found[3]) > 1e-3
+
+
+def test_smoothness_is_the_total_variation_of_what_is_added():
+    recipe = replace(TOY, size=32, smooth=3.0, precision="fp32")
+    state = _stargan_state.start(recipe, Vocabulary((Part(("red",)),)))
+    faces, labels, mix = torch.rand(2, 3, 32, 32) - 0.5, torch.ones(2, 1), torch.ones(2, 1, 1, 1)
+    across, down = torch.arange(32) * 0.01, torch.arange(32)[:, None] * -0.02
+    batch, made = Batch(faces, labels, labels, mix), faces + across + down
+    alone, _ = stargan.generator_loss(state, batch, made, replace(recipe, smooth=0.0))
+    loss, terms = stargan.generator_loss(state, batch, made, recipe)
+    assert float(terms["G/smooth"]) == pytest.approx(0.03, rel=1e-4)
+    torch.testing.assert_close(loss, alone + 3 * terms["G/smooth"])
 
 
 def test_a_teacher_that_does_not_know_a_name_is_refused():

@@ -12,6 +12,7 @@ from mien.generators.vae import Architecture, Network
 from mien.recognise import mobilenet_v2
 from mien.recognise.deep_features import FeatureLoss
 from mien.recognise.imagenet import load_trunk
+from mien.runtime.precision import quickest
 from mien.train import vae
 from mien.train._vae_inner import fit_inner
 from mien.train._vae_state import Weights, schedule
@@ -76,7 +77,7 @@ def test_kl_is_torchs(features, faces):
     from mien.train.augment import flip
     from mien.train.run import generator
 
-    with torch.autocast("cpu", torch.bfloat16):
+    with quickest():
         mean, log_variance = network.encoder(flip(batch, generator(SMALL.seed, 0)))
     posterior = torch.distributions.Normal(mean, torch.exp(log_variance / 2))
     prior = torch.distributions.Normal(torch.zeros(()), torch.ones(()))

@@ -19,12 +19,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mien.search.codes import Codes, Plan, decode
+from mien.search.codes import PRODUCT, Codes, Plan, decode, pieces, products
 
 EPS, TINY = float(np.finfo(np.float32).eps), float(np.finfo(np.float32).tiny)
 STEP = 512  # faces whose codes are compared at once
 TOGETHER = 4  # queries from which on one product for all stages is cheaper than those asked for
 EPS64 = float(np.finfo(np.float64).eps)
+LOOSE = 2.0**-14  # of a squared distance: what the leading bound gives up for inexact products
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,8 @@ class Asked:
 class Placed:
     """A query as the codes see it, float64; what later stages need is computed when asked for.
 
-    target: [M], s_q + alpha - middle. weights: [M]. latent: [D], w_q. leak: [M],
+    target: [M], s_q + alpha - middle. weights: [M]. latent: [D], w_q; single: its
+    `pieces`. leak: [M],
     such that r_q'r = w_q'w - leak's for a face w with scores s; rest: |r_q|^2.
     length: |w_q|; spread: about |r_q - mean|. r_q itself is never made: to read
     F once more takes as long as to read the leading codes of ten thousand faces.
@@ -54,6 +56,7 @@ class Placed:
         self._plan = plan
         self.scores, self.weights = asked.scores, asked.weights
         self.target = asked.scores + asked.move - plan.middle
+        self.single = pieces(asked.latent[None])
         self.latent = latent = asked.latent.astype(np.float64)
         self.leak = 2 * self.scores - plan.gram @ self.scores
         square = float(latent @ latent)
@@ -63,11 +66,11 @@ class Placed:
         self._along: list[np.ndarray] = []
 
     def along(self, stage: int) -> np.ndarray:
-        """[B], its components of one stage."""
+        """[B], its components of one stage, all together off by `miss` at most."""
         cross, middle = self._plan.shift
         while len(self._along) <= stage:
             part = self._plan.stages[len(self._along)]
-            product = self._plan.components[part] @ self.latent
+            product = products(self._plan.single[:, part], self.single)[:, 0]
             self._along.append(product - cross[part] @ self.scores - middle[part])
         return self._along[stage]
 
@@ -75,10 +78,18 @@ class Placed:
         """Components of all stages, computed for many queries at once."""
         self._along = along
 
-    def tail(self, stage: int) -> float:
-        """The length of what this stage and those before it leave out."""
+    def miss(self, first: int, last: int) -> float:
+        """How far float32 can put the components of these stages off, as one vector."""
+        stages = self._plan.stages
+        return PRODUCT * self.length * float(np.sqrt(stages[last].stop - stages[first].start))
+
+    def tail(self, stage: int) -> tuple[float, float]:
+        """The length of what this stage and those before it leave out, and how far it is off."""
         inside = sum(float(self.along(at) @ self.along(at)) for at in range(stage + 1))
-        return float(np.sqrt(max(self.spread**2 - inside, 0)))
+        tail = float(np.sqrt(max(self.spread**2 - inside, 0)))
+        miss = self.miss(0, stage)
+        square = miss * (2 * float(np.sqrt(inside)) + miss)  # |a - b| = |a^2 - b^2| / (a + b)
+        return tail, square / max(tail, float(np.sqrt(square)), TINY)
 
 
 def place(plan: Plan, asked: Sequence[Asked]) -> list[Placed]:
@@ -88,7 +99,7 @@ def place(plan: Plan, asked: Sequence[Asked]) -> list[Placed]:
         cross, middle = plan.shift
         latents = np.stack([query.latent for query in placed])
         scores = np.stack([query.scores for query in placed])
-        every = latents @ plan.components.T - scores @ cross.T - middle
+        every = products(pieces(latents), plan.single) - scores @ cross.T - middle
         for query, along in zip(placed, every, strict=True):
             query.know([along[stage] for stage in plan.stages])
     return placed
@@ -122,9 +133,11 @@ class Bounds:
         with np.errstate(over="ignore", invalid="ignore"):
             single = queries.astype(np.float32)
             squares = np.einsum("qm,qm->q", single, single)
-            keep = np.float32(1 - 8 * (count + 8) * EPS)  # off by 8 n eps of both lengths at most
-            # 2 a b <= eps a^2 + b^2 / eps, for coordinates off by b in float64
-            off = [self._far(query) ** 2 / EPS + count * TINY for query in placed]
+            # off by 8 n eps of both lengths at most; and 2 a b <= x a^2 + b^2 / x, for
+            # coordinates off by b and a^2 at most twice the sum of the squared lengths
+            keep = np.float32(1 - 8 * (count + 8) * EPS - 2 * LOOSE)
+            far = [self._far(query) + query.miss(0, 0) for query in placed]
+            off = [one**2 / LOOSE + count * TINY for one in far]
             below: np.ndarray = single @ self.codes.lead
             below *= -2
             below += keep * self.norms
@@ -137,10 +150,11 @@ class Bounds:
     def tail(self, query: Placed, stage: int, rows: np.ndarray | slice) -> np.ndarray:
         """float32 [n]: (|b| - |c|)^2 for what a stage and those before it leave out."""
         with np.errstate(over="ignore", invalid="ignore"):
-            own, theirs = np.float32(query.tail(stage)), self.codes.tails[stage][rows]
+            length, off = query.tail(stage)
+            own, theirs = np.float32(length), self.codes.tails[stage][rows]
             far = self.longest + query.length
             apart: np.ndarray = np.abs(theirs - own)
-            apart -= np.float32(self.blur * far + 8 * EPS * own + TINY)
+            apart -= np.float32(self.blur * far + off + 8 * EPS * own + TINY)
             apart -= np.float32(8 * EPS) * theirs
             np.maximum(apart, 0, out=apart)
             apart *= apart
@@ -161,7 +175,8 @@ class Bounds:
             np.sqrt(apart, out=apart)
             apart *= 1 - 8 * (len(own) + 8) * EPS
             apart -= self.codes.misses[stage - 1].take(rows)
-            apart -= np.float32(8 * EPS * np.linalg.norm(own) + self._far(query) + TINY)
+            far = self._far(query) + query.miss(stage, stage)
+            apart -= np.float32(8 * EPS * np.linalg.norm(own) + far + TINY)
             np.maximum(apart, 0, out=apart)
             apart *= apart
             return apart

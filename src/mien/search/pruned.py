@@ -15,12 +15,14 @@ import numpy as np
 
 from mien.checks import check_finite
 from mien.search.bounds import EPS, EPS64, TINY, Asked, Bounds, Placed, place
+from mien.search.codes import PRODUCT, pieces, products
 
 Read = Callable[[np.ndarray], np.ndarray]  # rows [n] -> latents [n, D], float32 or float16
 AT_ONCE = 16  # latents of one read: few are wasted, and a block stays in the cache
 QUERIES = 16  # of one matrix product over the leading codes
 FIRST = 256  # faces among which the nearest are looked for first
 FEW = 12  # faces beside k that are read rather than sharpened
+ROUGH = 1e-3  # of the distances that are compared: what float32 may put them off
 SMALL = 0.1  # of a distance: what may be left out where the first k are chosen
 
 
@@ -103,7 +105,7 @@ class _Search:
         """
         for stage in range(1, len(self.bounds.plan.stages)):
             likely = float(np.partition(lower, self.k - 1)[self.k - 1])
-            if self.query.tail(stage - 1) ** 2 <= SMALL * likely:
+            if self.query.tail(stage - 1)[0] ** 2 <= SMALL * likely:
                 break
             sofar = sofar + self.bounds.later(self.query, stage, rows)
             lower = _safe(sofar + self.bounds.tail(self.query, stage, rows))
@@ -127,7 +129,7 @@ class _Search:
 
     def _read_all(self, rows: np.ndarray, lower: np.ndarray) -> None:
         """Read faces by rising bound, until the next bound is out of reach."""
-        fresh = ~np.isin(rows, self.rows)
+        fresh = ~(rows[:, None] == self.rows).any(axis=1)
         rows, lower = rows[fresh], lower[fresh]
         for start in range(0, len(rows), AT_ONCE):
             within = np.searchsorted(lower[start : start + AT_ONCE], self.reach, "right")
@@ -145,18 +147,26 @@ class _Search:
         self.most = np.concatenate([self.most, most])
 
     def _between(self, rows: np.ndarray, latents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """As in `exact`: |r_q - r|^2 = |r_q|^2 + |r|^2 - 2 (w_q'w - leak's)."""
+        """As in `exact`: |r_q - r|^2 = |r_q|^2 + |r|^2 - 2 (w_q'w - leak's).
+
+        w_q'w comes from float32 where that cannot matter beside the distances.
+        """
         bounds, query = self.bounds, self.query
         scores = bounds.codes.lead[: len(query.target), rows].T + bounds.plan.middle
+        far = bounds.longest + query.length
+        slack = 32 * query.latent.size * (EPS64 * far**2 + TINY)
+        slack += 4 * EPS * float(bounds.reach @ np.abs(query.leak))  # the scores are float32
         with np.errstate(over="ignore", invalid="ignore"):
             least, most = bounds.weighted(query, rows)
-            dots = latents.astype(np.float64) @ query.latent
-            if not np.isfinite(dots).all():  # as a NaN makes it, or an infinite number
+            known = bounds.codes.rest[rows] + query.rest + 2 * (scores @ query.leak)
+            rest = known - 2 * products(pieces(latents), query.single)[:, 0]
+            rough = 2 * PRODUCT * query.length * bounds.longest
+            if rough <= ROUGH * float(np.min(least + rest)):
+                slack += rough
+            else:  # also where a sum is no number
+                rest = known - 2 * (latents.astype(np.float64) @ query.latent)
+            if not np.isfinite(rest).all():  # as a NaN makes it, or an infinite number
                 check_finite(latents, "gallery")
-            rest = bounds.codes.rest[rows] + query.rest - 2 * (dots - scores @ query.leak)
-            far = bounds.longest + query.length
-            slack = 32 * query.latent.size * (EPS64 * far**2 + TINY)
-            slack += 4 * EPS * float(bounds.reach @ np.abs(query.leak))  # the scores are float32
             least, most = np.maximum(least + rest - slack, 0), most + rest + slack
         safe = np.isfinite(least) & np.isfinite(most)
         return np.where(safe, least, 0.0), np.where(safe, most, np.inf)

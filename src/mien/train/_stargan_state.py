@@ -8,10 +8,16 @@ from typing import Any
 
 import torch
 
+from mien.checkpoint import find_model
 from mien.errors import BadInput, UnknownName
-from mien.generators import open_translator
 from mien.generators._labels import Vocabulary
-from mien.generators.stargan import Architecture, Critic, Discriminator, Generator
+from mien.generators.stargan import (
+    Architecture,
+    Critic,
+    Discriminator,
+    Generator,
+    open_translator,
+)
 from mien.recognise.recogniser import Recogniser, open_recogniser
 from mien.train._stargan_guide import Guide
 from mien.train.adversarial import hinge_sides, wasserstein_sides
@@ -62,6 +68,7 @@ class Recipe:
     lessons: int = 0  # first steps, in which the generator learns from the guide alone
     guided_by: str = "vae-128"  # a space with directions of the labels
     amounts: tuple[float, ...] = ()  # of its edits, one a name, in calibrated units; () = 1 each
+    smooth: float = 0.0  # weight of the total variation of what is added to the photo
     rec: float = 10.0  # weight of the way back
     penalty: float = 10.0  # weight of slopes other than 1
     average: float = 0.999  # of the exported weights, a step of the generator; 0: the last ones
@@ -180,7 +187,7 @@ def equip(state: State, recipe: Recipe) -> None:
 
 def _begin(state: State, model: str) -> None:
     """Give the generator and its average the weights of a translator."""
-    translator = open_translator(model)
+    translator = open_translator(find_model(model))
     ours = (state.generator.shape, state.vocabulary)
     if (translator.network.shape, translator.vocabulary) != ours:
         raise BadInput(

@@ -13,6 +13,7 @@ from mien.faces.cache import to_bytes
 from mien.files import atomic_open
 from mien.generators.stylegan2 import Generator
 from mien.measure.frechet import frechet_mobilenet, moments, photo_moments
+from mien.runtime.precision import quickest
 
 BATCH = 50
 GRID = (8, 8)
@@ -55,10 +56,10 @@ def save_grid(path: Path, network: Generator, truncation: float = 1.0) -> None:
 def sample_faces(
     network: Generator, count: int, seed: int, truncation: float = 1.0
 ) -> Iterator[np.ndarray]:
-    """Batches of faces float32 [n, 3, S, S] in [-1, 1] with the stored noise, bf16 inside."""
+    """Batches of faces float32 [n, 3, S, S] in [-1, 1] with the stored noise."""
     random = torch.Generator().manual_seed(seed)
     z = torch.randn(count, network.shape.latent, generator=random)
     for batch in z.split(BATCH):
-        with torch.autocast("cpu", torch.bfloat16):
+        with quickest():
             faces = network(batch, truncation, noise="stored")
         yield np.ascontiguousarray(faces.float().clamp(-1, 1).numpy())

@@ -7,7 +7,7 @@ a discriminator of styles, and rows learned one after the other. Deep features
 are MobileNetV2's in the place of LPIPS. Where no ArcFace weights are at hand,
 the recogniser's logits stand for identity: the network of identities that comes
 as a package carries no gradients. Pictures of other things keep MoCo's embedding
-where its weights are at hand. bf16 autocast; losses and codes in fp32.
+where its weights are at hand. bf16 where it is quicker; losses and codes in fp32.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from mien.recognise.deep_features import FeatureLoss
 from mien.recognise.imagenet import load_trunk
 from mien.recognise.moco import ResNet, open_moco, similarity_loss
 from mien.recognise.recogniser import Recogniser, open_recogniser
+from mien.runtime.precision import quickest
 from mien.train import augment
 from mien.train._encoder_export import PAIRS, export, save_pairs
 from mien.train._encoder_state import Recipe, State, start
@@ -111,7 +112,7 @@ def update(state: State, photos: torch.Tensor, step: int, recipe: Recipe, target
     network = target.space.network
     stage = recipe.stage(step * recipe.batch, network.shape.styles)
     state.network.stage = stage  # type: ignore[assignment]
-    with torch.autocast(photos.device.type, torch.bfloat16):
+    with quickest(photos.device.type):
         codes = state.network(photos.contiguous(memory_format=torch.channels_last)).float()
     codes = codes + network.average
     terms: Terms = {"stage": torch.tensor(float(stage))}
@@ -128,7 +129,7 @@ def _losses(
     state: State, photos: torch.Tensor, codes: torch.Tensor, recipe: Recipe, target: Target
 ) -> tuple[torch.Tensor, Terms]:
     network = target.space.network
-    with torch.autocast(photos.device.type, torch.bfloat16):
+    with quickest(photos.device.type):
         drawn = network.synthesis(codes, "stored").float()
         terms: Terms = {"pixel": F.mse_loss(drawn, photos)}
         terms["feature"] = target.features(drawn, photos)
@@ -142,7 +143,7 @@ def _losses(
         terms["identity"] = identity_loss(target.arcface, *large)
         loss = loss + recipe.identity * terms["identity"]
     if target.moco is not None:
-        with torch.autocast(photos.device.type, torch.bfloat16):
+        with quickest(photos.device.type):
             terms["similar"] = similarity_loss(target.moco, drawn, photos)
         loss = loss + recipe.similar * terms["similar"]
     if recipe.far:
@@ -160,7 +161,7 @@ def _losses(
 def _seen(recogniser: Recogniser, drawn: torch.Tensor, photos: torch.Tensor) -> torch.Tensor:
     """Mean squared change of the recogniser's logits, for faces brought to its size."""
     size = (recogniser.size, recogniser.size)
-    with torch.autocast(photos.device.type, torch.bfloat16):
+    with quickest(photos.device.type):
         with torch.no_grad():
             wanted = recogniser.score(F.interpolate(photos, size, mode="bilinear"))
         found = recogniser.score(F.interpolate(drawn, size, mode="bilinear"))

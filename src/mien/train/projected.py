@@ -4,7 +4,7 @@ Sauer et al., "Projected GANs Converge Faster" (NeurIPS 2021): a trunk's maps
 at several strides pass fixed random 1x1 convolutions (channels) and a fixed
 random top-down pyramid (scales), and one small discriminator reads each. Here
 smaller faces are brought to 128 px, and batch normalisation is folded into the
-trunk's convolutions, which run in bf16.
+trunk's convolutions.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Recipe of the recognisers: fine-tune an ImageNet trunk on 40 attributes, then calibrate.
 
 Binary cross-entropy over known labels only (0 = unknown takes no part), AdamW
-with a one-cycle rate, weights averaged over steps, bf16 autocast. Calibration
+with a one-cycle rate, weights averaged over steps, bf16 where it is quicker. Calibration
 by Platt scaling on the valid split; the card's numbers come from the test split.
 """
 
@@ -24,6 +24,7 @@ from mien.faces.celeba import CelebA, read_celeba
 from mien.measure.recognition import recognition_table
 from mien.recognise.imagenet import load_trunk
 from mien.recognise.recogniser import ARCHITECTURES, Network, Recogniser, Trunk
+from mien.runtime.precision import quickest
 from mien.train import augment
 from mien.train.run import Run, batch_indices, generator, half_precision
 
@@ -117,7 +118,7 @@ def _step(
     faces = augment.jitter_colour(faces, random, 0.2)
     faces = augment.blur(faces, random, 0.3)
     faces = faces.contiguous(memory_format=torch.channels_last)
-    with torch.autocast("cpu", torch.bfloat16):
+    with quickest():
         logits = network(faces)
     return known_cross_entropy(logits.float(), torch.from_numpy(labels), recipe.smoothing)
 

@@ -142,6 +142,9 @@ def generator_loss(
     if state.guide is not None:
         terms["G/guide"] = _from_guide(state, state.guide, batch, made)
         loss = loss + recipe.guide * terms["G/guide"]
+    if recipe.smooth > 0:
+        terms["G/smooth"] = _variation(made - batch.faces)
+        loss = loss + recipe.smooth * terms["G/smooth"]
     return loss, {key: value.detach() for key, value in terms.items()}
 
 
@@ -221,6 +224,12 @@ def _seen(teacher: Recogniser, made: torch.Tensor, part: Part) -> torch.Tensor:
     for size in (teacher.size // 2, teacher.size):
         made = F.interpolate(made, (size, size), mode="bilinear", antialias=True)
     return teacher.score(made)[:, [teacher.names.index(name) for name in part.names]]
+
+
+def _variation(pictures: torch.Tensor) -> torch.Tensor:
+    """Mean absolute difference of neighbours in [N, 3, S, S], down and to the right."""
+    down, right = pictures.diff(dim=2).abs().mean(), pictures.diff(dim=3).abs().mean()
+    return down + right
 
 
 def _precision(recipe: Recipe) -> torch.autocast:

@@ -4,7 +4,7 @@ Karras et al. (CVPR 2020): non-saturating loss, lazy R1 and path-length
 regularisation, style mixing, averaged weights. For little data and little time:
 augmentation of what the discriminator sees (diff_augment.py), and a
 discriminator on ImageNet features (projected.py). Rates are constant, so there
-is no last step to plan for. bf16 autocast; losses, regularisers and
+is no last step to plan for. bf16 where it is quicker; losses, regularisers and
 normalisation statistics in fp32.
 """
 
@@ -24,6 +24,7 @@ from mien.faces.cache import cached_crops, to_unit
 from mien.faces.celeba import read_celeba
 from mien.generators.stylegan2 import Generator, mix
 from mien.generators.vae import open_space
+from mien.runtime.precision import quickest
 from mien.train import augment
 from mien.train._stylegan2_export import export
 from mien.train._stylegan2_state import Recipe, State, average, start
@@ -97,7 +98,7 @@ def _copy(state: State, batch: Batch, random: torch.Generator) -> tuple[torch.Te
     """The mean squared error of photos drawn from their numbers: their looks come later."""
     assert batch.numbers is not None
     network = state.generator
-    with torch.autocast(batch.photos.device.type, torch.bfloat16):
+    with quickest(batch.photos.device.type):
         styles = network.spread(network.mapping(batch.numbers))
         samples = state.fast(styles, _noise(network, len(styles), random)).float()
     loss = F.mse_loss(samples, batch.photos)
@@ -113,7 +114,7 @@ def _compete(
     copies = 0 if batch.numbers is None else round(recipe.copies * len(photos))
     drawn = torch.randperm(len(photos), generator=random)[:copies]
     real = diff_augment(augment.flip(photos, random), random, share)
-    with torch.autocast(photos.device.type, torch.bfloat16):
+    with quickest(photos.device.type):
         styles = draw_styles(state.generator, len(photos) - copies, recipe.mixing, random)
         if batch.numbers is not None:
             known = state.generator.mapping(batch.numbers[drawn])
@@ -146,7 +147,7 @@ def _weigh(
     """
     assert state.teacher is not None
     loss, samples = pleasing
-    with torch.autocast(photos.device.type, torch.bfloat16):
+    with quickest(photos.device.type):
         copied = state.teacher.loss(samples[: len(photos)], photos)
     (draw,) = torch.autograd.grad(copied, samples)
     (please,) = torch.autograd.grad(loss, samples)
@@ -160,7 +161,7 @@ def _teach_critic(
 ) -> dict[str, torch.Tensor]:  # fmt: skip
     shown, fake = maps
     state.adversary.teach(True)
-    with torch.autocast(real.device.type, torch.bfloat16):
+    with quickest(real.device.type):
         judged = state.adversary.logits(shown, photos=True)
         doubted = state.adversary.logits(_detached(fake), photos=False)
         loss = state.adversary.critic_loss(judged, doubted)
@@ -180,7 +181,7 @@ def _please(
     state: State, samples: torch.Tensor, fake: list[torch.Tensor], recipe: Recipe
 ) -> tuple[torch.Tensor, Terms]:
     state.adversary.teach(False)
-    with torch.autocast(samples.device.type, torch.bfloat16):
+    with quickest(samples.device.type):
         loss = state.adversary.generator_loss(state.adversary.logits(fake, photos=False))
     beyond = (samples.abs() - 1).relu().square().mean()
     terms: Terms = {"adversary": loss.detach(), "beyond": beyond.detach()}

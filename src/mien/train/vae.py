@@ -4,7 +4,7 @@ loss = mean squared pixel error + feature * deep-feature distance + kl * KL, wit
 faces in [-1, 1] and KL in nats a face (Hou et al., WACV 2017, with a pixel term).
 Before the fine stage the components of the inner face are fitted to what is
 missing by then. In it the KL weighs less, so that latents keep glasses, beards
-and make-up, and a discriminator of patches (patches.py) sharpens. bf16 autocast;
+and make-up, and a discriminator of patches (patches.py) sharpens. bf16 where it is quicker;
 losses, normalisation statistics and the KL in fp32.
 """
 
@@ -28,6 +28,7 @@ from mien.measure.reconstruction import reconstruction_table
 from mien.recognise import mobilenet_v2
 from mien.recognise.deep_features import FeatureLoss
 from mien.recognise.imagenet import load_trunk
+from mien.runtime.precision import quickest
 from mien.train import augment
 from mien.train._vae_inner import fit_inner
 from mien.train._vae_state import Recipe, State, Weights, schedule, start
@@ -78,7 +79,7 @@ def through(
     faces = augment.flip(faces, random)
     target = faces if full else F.avg_pool2d(faces, 2)
     source = faces if full else F.interpolate(target, scale_factor=2)
-    with torch.autocast(faces.device.type, torch.bfloat16):
+    with quickest(faces.device.type):
         mean, log_variance = network.encoder(source.contiguous(memory_format=torch.channels_last))
         noise = torch.randn(mean.shape, generator=random)
         drawn = mean + noise * torch.exp(log_variance / 2)
@@ -95,7 +96,7 @@ def losses(
     seen: Pass, features: FeatureLoss, kl_weight: float, recipe: Recipe
 ) -> dict[str, torch.Tensor]:
     """The loss ("loss") and its unweighted terms ("pixel", "feature", "kl"), fp32 scalars."""
-    with torch.autocast(seen.target.device.type, torch.bfloat16):
+    with quickest(seen.target.device.type):
         feature = features(seen.decoded[seen.window], seen.target[seen.window])
     pixel = F.mse_loss(seen.decoded, seen.target)
     spread = seen.mean.square() + seen.log_variance.exp() - 1 - seen.log_variance
@@ -147,7 +148,7 @@ def _fit_inner(state: State, faces: np.ndarray) -> None:
 def _teach_critic(state: State, seen: Pass) -> torch.Tensor:
     """One step of the discriminator; its loss."""
     state.critic.requires_grad_(True)
-    with torch.autocast(seen.target.device.type, torch.bfloat16):
+    with quickest(seen.target.device.type):
         real = state.critic(seen.target[seen.window])
         fake = state.critic(seen.decoded.detach()[seen.window])
     loss = critic_hinge([real], [fake])
@@ -163,7 +164,7 @@ def _sharpened(
 ) -> torch.Tensor:  # fmt: skip
     """A loss whose gradient at the decoded faces is pixel, feature and patch loss, weighed."""
     critic.requires_grad_(False)
-    with torch.autocast(seen.target.device.type, torch.bfloat16):
+    with quickest(seen.target.device.type):
         doubt = generator_hinge([critic(seen.decoded[seen.window])])
     wanted = terms["pixel"] + recipe.feature * terms["feature"]
     (reconstruct,) = torch.autograd.grad(wanted, seen.decoded)
