@@ -17,7 +17,7 @@ from mien.published import _stargan
 from mien.train import _stargan_state, stargan
 from mien.train._stargan_data import Source, read_classes
 from mien.train._stargan_guide import Guide
-from mien.train.run import Run, generator, half_precision
+from mien.train.run import Run, half_precision
 from mien.train.stargan import Batch, Recipe
 from tests.parity import fill
 
@@ -288,20 +288,25 @@ def test_a_training_begins_with_a_models_weights(tmp_path):
         _stargan_state.equip(blue, recipe)
 
 
-def test_the_teachers_view_is_jittered_by_the_steps_random_numbers():
-    recipe = replace(TOY, size=32, teacher=1.0, jitter=0.2, precision="fp32")
+def test_the_teachers_view_is_moved_as_the_batch_says():
+    recipe = replace(TOY, size=32, teacher=1.0, precision="fp32")
     state = _stargan_state.start(recipe, Vocabulary((Part(("Red",)),)))
     state.teacher = Ruddy()
     ramp = torch.linspace(-1, 1, 32).expand(4, 3, 32, 32).clone()
     labels, mix = torch.ones(4, 1), torch.ones(4, 1, 1, 1)
-    found = []
-    for seed in (1, 1, 2, None):
-        random = None if seed is None else generator(seed, 0)
-        batch = Batch(ramp, labels, labels, mix, random=random)
-        found.append(float(stargan.generator_loss(state, batch, ramp, recipe)[1]["G/teacher"]))
-    assert found[0] == found[1] != found[2]
-    assert found[3] == pytest.approx(np.log(2), abs=1e-3)  # as it is, the mean is 0: no opinion
-    assert abs(found[0] - found[3]) > 1e-3
+    left = torch.tensor([[1.0, 0, 0.5], [0, 1, 0]]).expand(4, 2, 3)  # by a quarter of the picture
+    found = [
+        float(stargan.generator_loss(state, batch, ramp, recipe)[1]["G/teacher"])
+        for batch in (Batch(ramp, labels, labels, mix, frame=f) for f in (None, left))
+    ]
+    assert found[0] == pytest.approx(np.log(2), abs=1e-3)  # the ramp's mean is 0: no opinion
+    mean = 0.375  # of the ramp without its left quarter and with its right one mirrored
+    assert found[1] == pytest.approx(np.log1p(np.exp(-mean)), abs=0.01)
+    source = coloured(16, ["red"], 0)
+    drawn = [stargan.draw(source, 0, 1, n, replace(recipe, size=16, jitter=0.2)) for n in (3, 3, 4)]
+    assert torch.equal(drawn[0].frame, drawn[1].frame)
+    assert not torch.equal(drawn[0].frame, drawn[2].frame)
+    assert stargan.draw(source, 0, 1, 3, replace(recipe, size=16)).frame is None
 
 
 def test_smoothness_is_the_total_variation_of_what_is_added():

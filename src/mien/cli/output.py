@@ -38,10 +38,11 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
 
 
 @contextmanager
-def progress_bar(title: str) -> Iterator[Progress]:
+def progress_bar(title: str, shown: bool = True) -> Iterator[Progress]:
     """A function (done, total, text) that draws a bar on stderr; silent when that is no terminal.
 
-    An interruption between two calls leaves the terminal as it was.
+    It is silent, too, where it is not to be shown. An interruption between two calls leaves
+    the terminal as it was.
     """
     from rich import progress as rich
     from rich.console import Console
@@ -51,7 +52,9 @@ def progress_bar(title: str) -> Iterator[Progress]:
         rich.TextColumn("{task.description}"), rich.BarColumn(), rich.MofNCompleteColumn(),
         rich.TimeRemainingColumn(), rich.TextColumn("{task.fields[text]}"),
     )  # fmt: skip
-    with rich.Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+    with rich.Progress(
+        *columns, console=console, disable=not (shown and console.is_terminal)
+    ) as bar:
         task = bar.add_task(title, total=None, text="")
 
         def update(done: int, total: int, text: str = "", /) -> None:

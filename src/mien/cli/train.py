@@ -10,6 +10,9 @@ from typing import Annotated
 import typer
 
 from mien.cli import options, output
+from mien.errors import BadInput
+
+SEVERAL = ("stargan",)  # trained by several processes, where accelerate launched them
 
 app = typer.Typer(
     no_args_is_help=True, help="Train a model from its recipe; resumes when run again."
@@ -113,10 +116,16 @@ def _train(
     part: str, data: Path, out: Path, name: str, changes: Sequence[str], verb: str = "train"
 ) -> None:
     from mien.faces.celeba import read_celeba
+    from mien.train.devices import open_devices
 
-    read_celeba(data, "train")  # a wrong folder is refused before torch is imported
-    trainer = importlib.import_module(f"mien.train.{part}")
-    recipe = options.filled(trainer.Recipe, changes, "--recipe")
-    with output.progress_bar(f"{verb} {name}") as progress:
+    devices = open_devices()
+    with devices.first():
+        if devices.processes > 1 and part not in SEVERAL:
+            raise BadInput(f"mien train {part} is one process; start it without a launcher")
+        read_celeba(data, "train")  # a wrong folder is refused before torch is imported
+        trainer = importlib.import_module(f"mien.train.{part}")
+        recipe = options.filled(trainer.Recipe, changes, "--recipe")
+    with output.progress_bar(f"{verb} {name}", devices.main) as progress:
         getattr(trainer, verb)(data, out, name, recipe, progress)
-    typer.echo(out / name)
+    if devices.main:
+        typer.echo(out / name)

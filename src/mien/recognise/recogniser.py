@@ -80,7 +80,8 @@ class Recogniser:
     def score(self, faces: torch.Tensor) -> torch.Tensor:
         """Calibrated logits fp32 [N, M] of faces [N, 3, S, S]; gradients reach the faces."""
         logits: torch.Tensor = self.network(faces.contiguous(memory_format=torch.channels_last))
-        return logits.float() * torch.from_numpy(self.scale) + torch.from_numpy(self.shift)
+        scale, shift = (torch.from_numpy(x).to(logits.device) for x in (self.scale, self.shift))
+        return logits.float() * scale + shift
 
     def _both(self, faces: torch.Tensor) -> np.ndarray:
         faces = faces.contiguous(memory_format=torch.channels_last)

@@ -16,6 +16,7 @@ from mien.measure.translation import translation_table
 from mien.recognise.recogniser import Recogniser, open_recogniser
 from mien.train._stargan_data import celeba_test, groups_of
 from mien.train._stargan_state import Recipe, start
+from mien.train.devices import open_devices
 from mien.train.run import checkpoint_of, half_precision
 
 Progress = Callable[[int, int, str], None]
@@ -28,8 +29,11 @@ def export(
 
     Weights are the averaged ones, in fp16; the card's numbers come from the recogniser
     that comes with mien, on test photos, where its size and names are the model's.
-    Raises BadInput when the run has no checkpoint yet, or one of other sizes.
+    Raises BadInput when the run has no checkpoint yet, or one of other sizes. Of several
+    processes the main one does it; the others get {}.
     """
+    if not open_devices().main:
+        return {}
     saved = checkpoint_of(folder)
     parts = tuple(Part(tuple(part["names"]), part["kind"]) for part in saved["labels"])
     state = start(recipe, Vocabulary(parts))

@@ -42,18 +42,19 @@ class Guide:
     ) -> torch.Tensor:  # fmt: skip
         """[N, 3, S, S]: what edits from labels to targets [N, c] of names add to faces in [-1, 1].
 
+        Computed on the CPU, wherever the faces are.
         Raises BadInput for faces of another size than the space's.
         """
         if faces.shape[2] != self.space.size:
             raise BadInput(f"the guide draws faces of {self.space.size} px; set size to it")
-        wish = (targets - labels).round().numpy()  # 0 where either is unknown
+        wish = (targets - labels).round().cpu().numpy()  # 0 where either is unknown
         amounts = {name: self.amounts[name] * wish[:, i] for i, name in enumerate(names)}
         with quickest():
-            latent = self.space.encode(faces.numpy())
+            latent = self.space.encode(faces.cpu().numpy())
             moved = edit(latent, self.directions, amounts)
             both = latent.with_values(np.concatenate([latent.values, moved.values]))
             before, after = torch.from_numpy(self.space.decode(both)).chunk(2)
-        return after - before
+        return (after - before).to(faces.device)
 
     @staticmethod
     def distance(found: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:

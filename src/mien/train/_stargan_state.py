@@ -153,13 +153,16 @@ class State:
 LEARNING = ("generator", "averaged", "critic", "optimiser", "critic_optimiser")
 
 
-def start(recipe: Recipe, vocabulary: Vocabulary) -> State:
-    """Networks with weights of the recipe's seed, the average and the optimisers."""
+def start(recipe: Recipe, vocabulary: Vocabulary, device: str = "cpu") -> State:
+    """Networks with weights of the recipe's seed, the average and the optimisers.
+
+    Weights are drawn on the CPU, so that they are the same on any device.
+    """
     torch.manual_seed(recipe.seed)
     generator = Generator(recipe.shape(vocabulary.width))
     critic = Discriminator(recipe.critic(len(vocabulary.names)))
     for network in (generator, critic):
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaged = torch.optim.swa_utils.AveragedModel(
         generator, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.average),
         use_buffers=True,
@@ -181,6 +184,7 @@ def equip(state: State, recipe: Recipe) -> None:
         _begin(state, recipe.begin)
     if recipe.teacher > 0:
         state.teacher = _teacher(state.vocabulary)
+        state.teacher.network.to(next(state.generator.parameters()).device)
     if recipe.guide > 0:
         state.guide = Guide(recipe.guided_by, state.vocabulary.names, recipe.amounts)
 

@@ -35,6 +35,7 @@ def save_grid(path: Path, state: State, faces: np.ndarray, labels: list[torch.Te
 
 @torch.inference_mode()
 def _translated(network: Generator, faces: np.ndarray, vectors: torch.Tensor) -> np.ndarray:
-    with quickest():
-        made: np.ndarray = network(torch.from_numpy(faces), vectors).numpy()
-    return made
+    device = next(network.parameters()).device
+    with quickest(device.type):
+        made = network(torch.from_numpy(faces).to(device), vectors.to(device))
+    return np.asarray(made.cpu())

@@ -14,20 +14,28 @@ def flip(faces: torch.Tensor, random: torch.Generator) -> torch.Tensor:
 
 def jitter_frame(faces: torch.Tensor, random: torch.Generator, amount: float) -> torch.Tensor:
     """Random shift, zoom and turn of each face, each up to `amount` (0.08 = 8 %, 0.08 rad)."""
-    count = len(faces)
+    return move_frame(faces, frames(len(faces), random, amount))
+
+
+def frames(count: int, random: torch.Generator, amount: float) -> torch.Tensor:
+    """The random frames [N, 2, 3] of `jitter_frame`, as `move_frame` takes them."""
     shift, zoom, turn = (
         (torch.rand(count, width, generator=random) * 2 - 1) * amount for width in (2, 1, 1)
     )
     scale, sine = 1 + zoom, torch.sin(turn)
     cosine = torch.cos(turn) * scale
-    theta = torch.stack(
+    return torch.stack(
         [
             torch.cat([cosine, -sine * scale, shift[:, :1]], dim=1),
             torch.cat([sine * scale, cosine, shift[:, 1:]], dim=1),
         ],
         dim=1,
     )
-    grid = F.affine_grid(theta, list(faces.shape), align_corners=False)
+
+
+def move_frame(faces: torch.Tensor, moved: torch.Tensor) -> torch.Tensor:
+    """Faces [N, 3, S, S] as seen in frames [N, 2, 3]: affine maps of coordinates in [-1, 1]."""
+    grid = F.affine_grid(moved, list(faces.shape), align_corners=False)
     return F.grid_sample(faces, grid, padding_mode="reflection", align_corners=False)
 
 

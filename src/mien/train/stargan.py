@@ -9,7 +9,7 @@ CPU has units for it; losses, penalties and normalisation statistics in fp32.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from mien.train._stargan_guide import Guide
 from mien.train._stargan_state import LOSSES, Recipe, State, equip, start
 from mien.train._stargan_watch import save_grid
 from mien.train.adversarial import unit_slope
+from mien.train.devices import Devices, open_devices
 from mien.train.run import Run, batch_indices, generator
 
 Progress = Callable[[int, int, str], None]
@@ -43,7 +44,7 @@ class Batch:
 
     faces: [N, 3, S, S] in [-1, 1]. labels, targets: [N, c], 1, 0 or 0.5 (unknown).
     mix: [N, 1, 1, 1] in [0, 1], where between photo and translation slopes are taken.
-    random: what the teacher's view is jittered by, where it is.
+    frame: [N, 2, 3], what the teacher's view is jittered by, where it is.
     """
 
     faces: torch.Tensor
@@ -51,7 +52,17 @@ class Batch:
     targets: torch.Tensor
     mix: torch.Tensor
     part: int = 0
-    random: torch.Generator | None = None
+    frame: torch.Tensor | None = None
+
+    def shared(self, devices: Devices) -> Batch:
+        """This process's faces, on its device.
+
+        Each loss is a mean over faces, so the mean over shares is that over the batch: a face
+        whose label is unknown still counts, and a folder of classes knows them all.
+        """
+        whole = {name: value for name, value in vars(self).items() if torch.is_tensor(value)}
+        rows: dict[str, Any] = {name: devices.share(value) for name, value in whole.items()}
+        return replace(self, **rows)
 
 
 def draw(source: Source, part: int, count: int, step: int, recipe: Recipe) -> Batch:
@@ -67,7 +78,8 @@ def draw(source: Source, part: int, count: int, step: int, recipe: Recipe) -> Ba
         kept = len(labels) // 2 if recipe.targets == "mixed" else 0
         targets = torch.cat([targets[:kept], single[kept:]])
     mix = torch.rand(len(labels), 1, 1, 1, generator=random)
-    return Batch(faces, labels, targets, mix, part, random)
+    frame = augment.frames(len(labels), random, recipe.jitter) if recipe.jitter else None
+    return Batch(faces, labels, targets, mix, part, frame)
 
 
 def update(state: State, batch: Batch, recipe: Recipe, both: bool) -> Terms:
@@ -105,7 +117,7 @@ def critic_loss(
     sides, sloped = LOSSES[recipe.loss]
     part, place = state.vocabulary.parts[batch.part], state.vocabulary.place(batch.part)
     count = len(batch.faces)
-    with _precision(recipe):
+    with _precision(recipe, made):
         scores, logits = state.critic(torch.cat([batch.faces, made]))
         real, fake = sides(scores[:count], scores[count:])
         terms = {"D/real": real, "D/fake": fake}
@@ -123,7 +135,7 @@ def generator_loss(
 ) -> tuple[torch.Tensor, Terms]:
     """The generator's loss (equations 3, 4 and 6) and its terms before weighing."""
     part, place = state.vocabulary.parts[batch.part], state.vocabulary.place(batch.part)
-    with _precision(recipe):
+    with _precision(recipe, made):
         scores, logits = state.critic(made)
     back = _translated(state, made, batch.labels, batch.part, recipe)
     terms = {
@@ -133,10 +145,8 @@ def generator_loss(
     }
     loss = terms["G/fake"] + recipe.rec * terms["G/rec"] + recipe.cls * terms["G/cls"]
     if state.teacher is not None:
-        view = made
-        if batch.random is not None and recipe.jitter:
-            view = augment.jitter_frame(made, batch.random, recipe.jitter)
-        with _precision(recipe):
+        view = made if batch.frame is None else augment.move_frame(made, batch.frame)
+        with _precision(recipe, view):
             terms["G/teacher"] = part.loss(_seen(state.teacher, view, part), batch.targets)
         loss = loss + recipe.teacher * terms["G/teacher"]
     if state.guide is not None:
@@ -151,22 +161,33 @@ def generator_loss(
 def fit(
     sources: Sequence[Source], run: Run, recipe: Recipe, progress: Progress, seen: Watch
 ) -> State:
-    """Train until `recipe.steps`; resumes the run's checkpoint."""
-    state = start(recipe, Vocabulary(tuple(source.part for source in sources)))
-    equip(state, recipe)
-    begin = run.restore(state)
+    """Train until `recipe.steps`; resumes the run's checkpoint.
+
+    Of several processes the main one keeps the run, and tells how far it is.
+    """
+    devices = open_devices()
+    with devices.first():
+        for source in sources:
+            devices.check(min(recipe.batch, len(source.rows)))
+        parts = Vocabulary(tuple(source.part for source in sources))
+        state = start(recipe, parts, devices.device)
+        equip(state, recipe)
+        saved = run.resume() if devices.main else None
+    begin = _restored(state, devices.told(saved))
     for step in range(begin, recipe.steps):
         state.pace(recipe, step)
         done, last = step + 1, step + 1 == recipe.steps
         terms: dict[str, float] = {}
         for part, source in enumerate(sources):
-            batch = draw(source, part, len(sources), step, recipe)
+            batch = draw(source, part, len(sources), step, recipe).shared(devices)
             if step < recipe.lessons and state.guide is not None:
                 found = lesson(state, state.guide, batch, recipe)
             else:
                 found = update(state, batch, recipe, done % recipe.n_critic == 0)
             name = f"{part}/" if len(sources) > 1 else ""
-            terms |= {name + key: float(value) for key, value in found.items()}
+            terms |= {name + key: value for key, value in devices.mean(found).items()}
+        if not devices.main:
+            continue
         if done % recipe.log_every == 0 or last:
             run.log(done, terms)
         if done % recipe.watch_every == 0 or last:
@@ -185,17 +206,30 @@ def train(
 
     progress(step, steps, text) is called after every step. Interrupted, the same call
     continues from the last checkpoint. Grids of test photos under every target go to
-    `folder/samples`: they show people, keep them where the photos may be kept.
+    `folder/samples`: they show people, keep them where the photos may be kept. Of several
+    processes (see `devices`) all but the main one get {} for a card.
     Raises UnknownName for an attribute that the data lacks.
     """
-    sources = read_sources(root, recipe)
-    faces, labels = celeba_test(root, recipe, WATCHED)
+    devices = open_devices()
+    with devices.first():
+        devices.check(recipe.batch)  # before photos are read
+        sources = read_sources(root, recipe)
+        faces, labels = celeba_test(root, recipe, WATCHED)
 
     def seen(state: State, step: int) -> None:
         save_grid(folder / "samples" / f"{step:08d}.png", state, to_unit(faces), labels)
 
-    fit(sources, Run(folder), recipe, progress, seen)
+    fit(sources, Run(folder, tensorboard=devices.main), recipe, progress, seen)
+    devices.leave()
     return export(root, folder, name, recipe, progress)
+
+
+def _restored(state: State, saved: dict[str, Any] | None) -> int:
+    """The step to go on from."""
+    if saved is None:
+        return 0
+    state.load(saved)
+    return int(saved["step"])
 
 
 def _stored(vocabulary: Vocabulary) -> list[dict[str, Any]]:
@@ -205,7 +239,7 @@ def _stored(vocabulary: Vocabulary) -> list[dict[str, Any]]:
 def _translated(
     state: State, faces: torch.Tensor, labels: torch.Tensor, part: int, recipe: Recipe
 ) -> torch.Tensor:
-    with _precision(recipe):
+    with _precision(recipe, faces):
         made: torch.Tensor = state.generator(faces, state.vocabulary.vector(labels, part))
     return made
 
@@ -232,11 +266,15 @@ def _variation(pictures: torch.Tensor) -> torch.Tensor:
     return down + right
 
 
-def _precision(recipe: Recipe) -> torch.autocast:
-    return quickest() if recipe.precision == "quickest" else autocast(recipe.precision == "bf16")
+def _precision(recipe: Recipe, faces: torch.Tensor) -> torch.autocast:
+    device = faces.device.type
+    if recipe.precision == "quickest":
+        return quickest(device)
+    return autocast(recipe.precision == "bf16", device)
 
 
 def _step(optimiser: torch.optim.Optimizer, loss: torch.Tensor) -> None:
     optimiser.zero_grad()
     loss.backward()
+    open_devices().average(optimiser)
     optimiser.step()
