@@ -146,11 +146,14 @@ GRIDS: dict[str, Table] = {
             "maps": {"condition": "maps"},
         },
     },
-    "joint": {
-        "base": {**_BRIEF, "joint": _HALVES},
-        "measure": {**_FEW, "shares": 2},
+    "joint": {  # a teacher, or so few steps would teach nothing to compare
+        "base": {
+            **_BRIEF, "joint": _HALVES, "teacher": 1.0, "jitter": 0.05, "smooth": 5.0,
+            "steps": 1200, "decay_steps": 400, "watch_every": 200, "every": 200,
+        },
+        "measure": {"photos": 100, "groups": ("Male",), "shares": 2},
         "runs": {
-            "joint": {"steps": 300, "decay_steps": 100},  # 600 of the generator: two each
+            "joint": {},
             "first-alone": {"share": 1},
             "second-alone": {"share": 2},
         },

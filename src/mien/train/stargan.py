@@ -253,9 +253,10 @@ def _from_guide(state: State, guide: Guide, batch: Batch, made: torch.Tensor) ->
 def _seen(teacher: Recogniser, made: torch.Tensor, part: Part) -> torch.Tensor:
     """What the recogniser makes of translations: logits [N, c] of the part's names.
 
-    It reads them at half its size, where patterns that only a network sees are gone.
+    It reads them at half their size or its own, whichever is smaller, where patterns that
+    only a network sees are gone.
     """
-    for size in (teacher.size // 2, teacher.size):
+    for size in (min(made.shape[-1], teacher.size) // 2, teacher.size):
         made = F.interpolate(made, (size, size), mode="bilinear", antialias=True)
     return teacher.score(made)[:, [teacher.names.index(name) for name in part.names]]
 
