@@ -17,7 +17,7 @@ from mien.recognise.ir_se import TrunkShape
 from mien.recognise.recogniser import open_recogniser
 from mien.runtime import engine as engines
 from mien.runtime.engine import Runner, engine
-from mien.runtime.precision import precision
+from mien.runtime.precision import has_bf16, precision
 
 SMALL = {"size": 32, "base": 512, "most": 32, "latent": 16}
 
@@ -60,7 +60,21 @@ def test_generators_by_openvino_give_the_same_faces(case):
     assert same.dtype == near.dtype == torch.float32
     assert psnr(same, wanted) > 80
     assert psnr(near, wanted) > 40
-    assert not torch.equal(same, near)
+    assert torch.equal(same, near) != has_bf16()
+
+
+@torch.inference_mode()
+def test_bf16_is_fp32_where_it_would_be_emulated(monkeypatch):
+    monkeypatch.setattr(engines.precision, "has_bf16", lambda: False)
+    torch.manual_seed(0)
+    run, faces = (
+        Runner(torch.nn.Conv2d(3, 8, 3).eval().requires_grad_(False)),
+        torch.randn(2, 3, 9, 9),
+    )
+    with engine("openvino"):
+        exact = run(faces)
+        with precision("bf16"):
+            assert torch.equal(run(faces), exact)
 
 
 def test_rows_do_not_depend_on_the_batch():

@@ -87,7 +87,7 @@ def mien(
     ctx: typer.Context,
     precision: Annotated[
         str,
-        typer.Option("--precision", help="fp32, or, faster on CPUs with AMX, bf16 or int8."),
+        typer.Option("--precision", help="fp32; bf16, faster on CPUs with units for it; int8."),
     ] = "fp32",
     engine: Annotated[
         str,

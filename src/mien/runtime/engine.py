@@ -49,8 +49,8 @@ def use(name: str) -> Token[str]:
 def engine(name: str) -> Iterator[None]:
     """Run every `Runner` inside the block by "torch" or "openvino".
 
-    OpenVINO computes in fp32, or in bf16 or 8 bits inside a block `precision`. Raises
-    UnknownName, and MissingExtra where OpenVINO is not installed.
+    OpenVINO computes in fp32, or inside a block `precision` in bf16, where the CPU has units
+    for it, or 8 bits. Raises UnknownName, and MissingExtra where OpenVINO is not installed.
     """
     token = use(name)
     try:
@@ -98,8 +98,9 @@ class Runner:
                 if form not in self._read:
                     network = _made(rounded) if rounded else self.network
                     self._read[form] = _read(network, x)
+            exact = at == "fp32" or not precision.has_bf16()  # OpenVINO would emulate it, slowly
             options = {
-                "INFERENCE_PRECISION_HINT": "f32" if at == "fp32" else "bf16",
+                "INFERENCE_PRECISION_HINT": "f32" if exact else "bf16",
                 "INFERENCE_NUM_THREADS": threads,
                 "PERFORMANCE_HINT": "LATENCY",
             }

@@ -1,4 +1,4 @@
-"""fp32 is the reference; bf16 and int8 are faster on CPUs with AMX."""
+"""fp32 is the reference; bf16 is faster on CPUs with units for it, int8 on most."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ def precision(name: str) -> Iterator[None]:
     """Run every network inside the block at "fp32", "bf16" (autocast) or "int8".
 
     int8 is bf16, but for the convolutions of encoders and translators, which the engine
-    "openvino" computes in 8 bits (see `quantise`). Values at room doors stay float32. A test
-    holds bf16 faces of the embedded VAE above 35 dB of the fp32 ones. Raises UnknownName.
+    "openvino" computes in 8 bits (see `quantise`). On a CPU without units for bf16 that engine
+    computes in fp32 instead; PyTorch emulates bf16, slowly. Values at room doors stay float32.
+    A test holds bf16 faces of the embedded VAE above 35 dB of the fp32 ones. Raises UnknownName.
     """
     if name not in PRECISIONS:
         raise UnknownName("precision", name, PRECISIONS)
