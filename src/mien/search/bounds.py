@@ -46,8 +46,7 @@ class Placed:
     """A query as the codes see it, float64; what later stages need is computed when asked for.
 
     target: [M], s_q + alpha - middle. weights: [M]. latent: [D], w_q; single: its
-    `pieces`. leak: [M],
-    such that r_q'r = w_q'w - leak's for a face w with scores s; rest: |r_q|^2.
+    `pieces`. leak: [M], such that r_q'r = w_q'w - leak's for a face w with scores s; rest: |r_q|^2.
     length: |w_q|; spread: about |r_q - mean|. r_q itself is never made: to read
     F once more takes as long as to read the leading codes of ten thousand faces.
     """

@@ -129,8 +129,9 @@ class _Search:
 
     def _read_all(self, rows: np.ndarray, lower: np.ndarray) -> None:
         """Read faces by rising bound, until the next bound is out of reach."""
-        fresh = ~(rows[:, None] == self.rows).any(axis=1)
-        rows, lower = rows[fresh], lower[fresh]
+        seen = np.zeros(len(self.bounds.codes), bool)
+        seen[self.rows] = True
+        rows, lower = rows[~seen[rows]], lower[~seen[rows]]
         for start in range(0, len(rows), AT_ONCE):
             within = np.searchsorted(lower[start : start + AT_ONCE], self.reach, "right")
             self._compare(rows[start : start + within])
