@@ -66,6 +66,20 @@ def test_exported_weights_are_the_average(tmp_path, celeba):
     assert moved
 
 
+def test_a_gain_multiplies_what_the_exported_model_adds(tmp_path, celeba):
+    recipe = replace(RECIPE, residual=True)
+    run(celeba, tmp_path / "run", recipe)
+    plain = open_translator(tmp_path / "run" / "model").network
+    stargan.export(celeba, tmp_path / "run", "strong", replace(recipe, gain=1.5))
+    strong = open_translator(tmp_path / "run" / "strong").network
+    faces, labels = torch.rand(3, 3, 16, 16) - 0.5, torch.eye(3)
+    added = [network(faces, labels) - faces for network in (plain, strong)]
+    torch.testing.assert_close(added[1], 1.5 * added[0], rtol=1e-2, atol=2e-3)  # float16 weights
+    assert added[0].abs().mean() > 0.02
+    with pytest.raises(BadInput, match="set residual=true"):
+        replace(RECIPE, gain=1.5)
+
+
 def test_grids_show_every_photo_under_every_target(tmp_path, celeba):
     run(celeba, tmp_path / "run", RECIPE)
     with Image.open(tmp_path / "run" / "samples" / "00000004.png") as grid:

@@ -7,11 +7,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from mien.checkpoint import save_model
 from mien.errors import BadInput
 from mien.faces.cache import to_unit
 from mien.generators._labels import Part, Vocabulary
-from mien.generators.stargan import StarGAN, open_translator
+from mien.generators.stargan import Generator, StarGAN, open_translator
 from mien.measure.translation import translation_table
 from mien.recognise.recogniser import Recogniser, open_recogniser
 from mien.train._stargan_data import celeba_test, groups_of
@@ -41,7 +43,7 @@ def export(
         state.load(saved)
     except (RuntimeError, ValueError) as error:
         raise BadInput(f"{folder} was trained at other sizes; give its --recipe again") from error
-    tensors = half_precision(state.averaged.module.state_dict())
+    tensors = half_precision(_strengthened(state.averaged.module, recipe.gain).state_dict())
     card = _card(name, recipe, state.vocabulary, saved)
     save_model(folder / name, tensors, card)
     if progress is not None:
@@ -51,6 +53,14 @@ def export(
     if progress is not None:
         progress(1, 1, "exported")
     return card
+
+
+def _strengthened(network: Generator, gain: float) -> Generator:
+    """A residual generator that adds `gain` times as much; its last layer is linear."""
+    last: Any = network.main[-1]
+    with torch.no_grad():
+        last.weight.mul_(gain)
+    return network
 
 
 def measure(translator: StarGAN, root: Path, recipe: Recipe) -> dict[str, Any]:

@@ -72,6 +72,7 @@ class Recipe:
     rec: float = 10.0  # weight of the way back
     penalty: float = 10.0  # weight of slopes other than 1
     average: float = 0.999  # of the exported weights, a step of the generator; 0: the last ones
+    gain: float = 1.0  # by which the exported model's additions are multiplied, if it is residual
     precision: str = "quickest"  # of convolutions: "bf16" where the CPU has units for it, or "fp32"
     seed: int = 0
     log_every: int = 10  # steps
@@ -93,6 +94,8 @@ class Recipe:
             raise BadInput("batch, steps, n_critic and every number of steps must be 1 or more")
         if self.lessons and not self.guide > 0:
             raise BadInput(f"lessons={self.lessons} need a guide; give guide a weight")
+        if self.gain != 1 and not self.residual:
+            raise BadInput(f"gain={self.gain} multiplies additions; set residual=true")
         if not 0 <= self.share <= len(self.joint):
             raise BadInput(f"share={self.share} of {len(self.joint)} joint shares; count from 1")
         self.shape(1), self.critic(1)  # sizes that cannot be are refused before any photo is read
