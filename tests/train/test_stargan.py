@@ -10,7 +10,7 @@ from PIL import Image
 
 from mien.checkpoint import save_model
 from mien.directions import edit, open_directions
-from mien.errors import BadInput, UnknownName
+from mien.errors import BadInput, BadModel, UnknownName
 from mien.generators import open_space
 from mien.generators._labels import Part, Vocabulary
 from mien.published import _stargan
@@ -284,6 +284,8 @@ def test_a_training_begins_with_a_models_weights(tmp_path):
     for other in (replace(recipe, width=8), replace(recipe, condition="lookup")):
         with pytest.raises(BadInput, match="other sizes or names"):
             _stargan_state.equip(_stargan_state.start(other, Vocabulary((source.part,))), other)
+    with pytest.raises(BadModel, match="not a translator"):
+        _stargan_state.equip(first, replace(recipe, begin="vae-128"))
     blue = _stargan_state.start(recipe, Vocabulary((Part(("blue",)),)))
     with pytest.raises(BadInput, match="other sizes or names"):
         _stargan_state.equip(blue, recipe)

@@ -8,15 +8,15 @@ from typing import Any
 
 import torch
 
-from mien.checkpoint import find_model
 from mien.errors import BadInput, UnknownName
+from mien.generators import open_translator
 from mien.generators._labels import Vocabulary
 from mien.generators.stargan import (
     Architecture,
     Critic,
     Discriminator,
     Generator,
-    open_translator,
+    StarGAN,
 )
 from mien.recognise.recogniser import Recogniser, open_recogniser
 from mien.train._stargan_guide import Guide
@@ -194,7 +194,9 @@ def equip(state: State, recipe: Recipe) -> None:
 
 def _begin(state: State, model: str) -> None:
     """Give the generator and its average the weights of a translator."""
-    translator = open_translator(find_model(model))
+    translator = open_translator(model)
+    if not isinstance(translator, StarGAN):
+        raise BadInput(f"begin={model} is no StarGAN; give one that mien train stargan made")
     ours = (state.generator.shape, state.vocabulary)
     if (translator.network.shape, translator.vocabulary) != ours:
         raise BadInput(
