@@ -46,7 +46,7 @@ def has_bf16() -> bool:
     """Whether the CPU has units for bf16; without them PyTorch emulates it, 2 to 3 times slower."""
     import torch
 
-    known = getattr(torch.cpu, "get_capabilities", None)  # from PyTorch 2.11 on
+    known = getattr(torch.cpu, "get_capabilities", None)  # older PyTorch cannot tell
     if known is None:
         return True
     found = known()
