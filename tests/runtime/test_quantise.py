@@ -55,7 +55,7 @@ def test_the_engine_computes_in_whole_numbers():
     x = torch.randn(1, 3, 12, 12)
     with torch.no_grad():
         read = engines._read(quantised(layers(), lambda each: each(x)), x)
-    compiled = engines._openvino().Core().compile_model(read, "CPU")
+    compiled = engines.openvino().Core().compile_model(read, "CPU")
     infos = [node.get_rt_info() for node in compiled.get_runtime_model().get_ops()]
     kinds = {
         info["runtimePrecision"].astype(str)

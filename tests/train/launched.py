@@ -45,7 +45,7 @@ class Reddens:
 
     distance = staticmethod(Guide.distance)
 
-    def added(self, faces, labels, targets, names):
+    def added(self, faces, labels, targets, names, masks=None):
         change = torch.zeros_like(faces)
         change[:, 0] = (targets - labels).mean(1)[:, None, None]
         return change
@@ -54,7 +54,7 @@ class Reddens:
 EQUIP = stargan.equip
 
 
-def equip(state, recipe):
+def equip(state, recipe, palette):
     state.teacher, state.guide = Teacher(), Reddens()
 
 

@@ -219,7 +219,7 @@ def test_lessons_teach_what_the_guide_adds(tmp_path):
     )  # fmt: skip
 
     class Reddens:
-        def added(self, faces, labels, targets, names):
+        def added(self, faces, labels, targets, names, masks=None):
             change = torch.zeros_like(faces)
             change[:, 0] = (targets - labels)[:, :, None] * 0.5
             return change
@@ -227,10 +227,11 @@ def test_lessons_teach_what_the_guide_adds(tmp_path):
         distance = staticmethod(Guide.distance)
 
     state = _stargan_state.start(recipe, Vocabulary((source.part,)))
+    state.guide = Reddens()
     before = state.critic.state_dict()["conv1.weight"].clone()
     for step in range(recipe.lessons):
         batch = stargan.draw(source, 0, 1, step, recipe)
-        stargan.lesson(state, Reddens(), batch, recipe)
+        stargan.lesson(state, batch, recipe)
     batch = stargan.draw(source, 0, 1, 500, recipe)
     with torch.no_grad():
         made = state.generator(batch.faces, batch.targets)

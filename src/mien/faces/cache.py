@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -35,13 +35,35 @@ def cached_crops(paths: Sequence[Path], size: int, workers: int = 2) -> np.ndarr
     The file is keyed by the photos' paths, sizes and times, so that a changed
     photo is decoded again. Raises BadInput naming a photo that cannot be read.
     """
+
+    def blocks() -> Iterator[np.ndarray]:
+        chunks = [paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK)]
+        with ProcessPoolExecutor(workers) as pool:
+            yield from pool.map(_load_chunk, chunks, [size] * len(chunks))
+
+    return cached_rows(f"crops-{size}", paths, (size, size, 3), blocks)
+
+
+def cached_rows(
+    what: str, paths: Sequence[Path], shape: tuple[int, ...],
+    blocks: Callable[[], Iterator[np.ndarray]],
+) -> np.ndarray:  # fmt: skip
+    """uint8 [N, *shape], a read-only memory map of what `blocks` makes of the photos.
+
+    The blocks, uint8 [n, *shape] in the photos' order, are asked for once; then the file in
+    the cache serves, under the name `what` and the photos' key.
+    """
     folder = cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"crops-{size}-{_key(paths)}.npy"
+    path = folder / f"{what}-{_key(paths)}.npy"
     if not path.exists():
-        _write(path, paths, size, workers)
-    faces: np.ndarray = np.load(path, mmap_mode="r")
-    return faces
+        header = {"descr": "|u1", "fortran_order": False, "shape": (len(paths), *shape)}
+        with atomic_open(path) as handle:
+            np.lib.format.write_array_header_1_0(handle, header)
+            for block in blocks():
+                handle.write(block.tobytes())
+    rows: np.ndarray = np.load(path, mmap_mode="r")
+    return rows
 
 
 def load_crop(path: Path, size: int) -> np.ndarray:
@@ -70,16 +92,6 @@ def to_bytes(faces: np.ndarray) -> np.ndarray:
 
 def _load_chunk(paths: Sequence[Path], size: int) -> np.ndarray:
     return np.stack([load_crop(path, size) for path in paths])
-
-
-def _write(path: Path, paths: Sequence[Path], size: int, workers: int) -> None:
-    chunks = [paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK)]
-    shape = (len(paths), size, size, 3)
-    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-    with atomic_open(path) as handle, ProcessPoolExecutor(workers) as pool:
-        np.lib.format.write_array_header_1_0(handle, header)
-        for block in pool.map(_load_chunk, chunks, [size] * len(chunks)):
-            handle.write(block.tobytes())
 
 
 def _key(paths: Sequence[Path]) -> str:

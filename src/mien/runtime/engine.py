@@ -41,7 +41,7 @@ def use(name: str) -> Token[str]:
     if name not in ENGINES:
         raise UnknownName("engine", name, ENGINES)
     if name == "openvino":
-        _openvino()
+        openvino()
     return _current.set(name)
 
 
@@ -104,7 +104,7 @@ class Runner:
                 "INFERENCE_NUM_THREADS": threads,
                 "PERFORMANCE_HINT": "LATENCY",
             }
-            kept[key] = _openvino().Core().compile_model(self._read[form], "CPU", options)
+            kept[key] = openvino().Core().compile_model(self._read[form], "CPU", options)
         return kept[key]
 
 
@@ -130,15 +130,16 @@ def _read(network: Tensors, x: torch.Tensor) -> Any:
     quiet = warnings.catch_warnings(action="ignore")  # of sizes taken as constants, as they are
     with quiet, torch.inference_mode(False), torch.no_grad(), torch.autocast("cpu", enabled=False):
         traced = torch.jit.trace(module, example, check_trace=False)
-        return _openvino().convert_model(traced, example_input=example)
+        return openvino().convert_model(traced, example_input=example)
 
 
-def _openvino() -> Any:
+def openvino() -> Any:
+    """The module, which tells nobody. Raises MissingExtra where it is not installed."""
     # It reports every network it reads to its makers unless this module is missing, and mien
     # opens no connection unasked.
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     try:
-        import openvino
+        import openvino as module
     except ImportError as error:
         raise MissingExtra('the engine openvino needs: pip install "mien[fast]"') from error
-    return openvino
+    return module

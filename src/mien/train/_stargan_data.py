@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +15,18 @@ from mien.faces.cache import cached_crops
 from mien.faces.celeba import CelebA, read_celeba
 from mien.faces.folder import read_folder
 from mien.faces.read import read_photo
-from mien.generators._labels import Part, as_labels
+from mien.generators._labels import HAIR, Part, as_labels
+from mien.train._stargan_hair import Palette
 from mien.train._stargan_state import Recipe
+from mien.train.hair import hair_masks
+
+TELLING = 5_000  # photos among which colours of hair are looked for
+
+Progress = Callable[[int, int, str], None]
+
+
+def _quiet(done: int, of: int, text: str) -> None:
+    """Progress that nobody follows."""
 
 
 @dataclass(frozen=True)
@@ -24,18 +35,31 @@ class Source:
 
     faces: uint8 [A, S, S, 3]. rows: [N], which of them it holds. labels: float32
     [N, c], 1 present, 0 absent, 0.5 unknown, under the names of `part`.
+    masks: uint8 [A, S, S, 2], of persons and their hair, where the guide paints it.
     """
 
     faces: np.ndarray
     rows: np.ndarray
     labels: torch.Tensor
     part: Part
+    masks: np.ndarray | None = None
+
+    def palette(self) -> Palette | None:
+        """The colours of hair that its masks and labels tell, if it has any."""
+        known = [i for i, name in enumerate(self.part.names) if name in HAIR]
+        if self.masks is None or not known:
+            return None
+        names = [self.part.names[i] for i in known]
+        some = np.arange(0, len(self.rows), max(1, len(self.rows) // TELLING))
+        rows = self.rows[some]
+        return Palette.of(self.faces[rows], self.masks[rows], self.labels[some][:, known], names)
 
 
-def read_sources(root: Path, recipe: Recipe) -> list[Source]:
+def read_sources(root: Path, recipe: Recipe, progress: Progress = _quiet) -> list[Source]:
     """CelebA's train split at `root`, whole or in shares (`recipe.joint`), then the folders.
 
     Of the shares all, or the one that `recipe.share` names.
+    progress(photos, of, text) is called while hair is looked for, if the recipe wants it.
 
     Raises UnknownName for an attribute that CelebA's lists lack, and BadInput for
     folders without classes.
@@ -43,13 +67,15 @@ def read_sources(root: Path, recipe: Recipe) -> list[Source]:
     data = read_celeba(root, "train")
     groups = groups_of(recipe)
     columns = [_columns(data, names) for names in groups]  # a wrong name before photos are read
-    faces = cached_crops(data.paths, recipe.size)
+    faces, masks = cached_crops(data.paths, recipe.size), None
+    if recipe.hair:
+        masks = hair_masks(data, lambda done, of: progress(done, of, "looking for hair"))
     sources = []
     first, shares = max(0, recipe.share - 1), max(1, len(recipe.joint))
     for share, (names, found) in enumerate(zip(groups, columns, strict=True), start=first):
         rows = np.arange(share, len(data), shares)
         labels = as_labels(torch.from_numpy(data.attributes.table[rows][:, found]))
-        sources.append(Source(faces, rows, labels, Part(names)))
+        sources.append(Source(faces, rows, labels, Part(names), masks))
     return sources + [read_classes(Path(folder), recipe.size) for folder in recipe.folders]
 
 

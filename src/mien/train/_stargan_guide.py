@@ -1,29 +1,38 @@
-"""What an embedded space's calibrated edits would add to a photo: a StarGAN's first lesson.
+"""What is to be added to a photo, by examples: a StarGAN's first lesson.
 
 Viazovetskyi et al., "StyleGAN2 Distillation for Feed-forward Image Manipulation" (ECCV
-2020): a generator's edits are examples for a network that needs no latent. The examples
-are smooth; what is finer, and real, is left to the discriminator.
+2020): a generator's edits are examples for a network that needs no latent. They
+are smooth; what is finer, and real, is left to the discriminator. Hair may be recoloured in
+the photo itself instead, which is as sharp as the photo.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from mien.directions import edit, open_directions
 from mien.errors import BadInput, UnknownName
 from mien.generators import open_space
 from mien.runtime.precision import quickest
+from mien.train._stargan_hair import Palette, Shade, recoloured
+
+LIGHT = (0.299, 0.587, 0.114)  # of red, green and blue
 
 
 class Guide:
-    """Edits of an embedded space along its own directions."""
+    """Edits of an embedded space along its own directions, and colours of hair."""
 
-    def __init__(self, space: str, names: tuple[str, ...], amounts: tuple[float, ...] = ()) -> None:
+    def __init__(
+        self, space: str, names: tuple[str, ...], amounts: tuple[float, ...] = (),
+        palette: Palette | None = None,
+    ) -> None:  # fmt: skip
         """names: of all labels; amounts: of their edits, in calibrated units, 1 where not given.
 
-        Raises UnknownName for a name without a direction, BadInput for other than one amount each.
+        palette: colours of hair, which are painted where masks show it and not drawn by the
+        space; their amounts count from the usual colour.
+        Raises UnknownName for a name without a direction, BadInput for other than one amount
+        each.
         """
         if amounts and len(amounts) != len(names):
             raise BadInput(
@@ -32,34 +41,58 @@ class Guide:
         self.space = open_space(space)
         self.amounts = dict(zip(names, amounts or (1.0,) * len(names), strict=True))
         self.directions = open_directions(f"{space}-directions")
+        self.shades = palette.beyond(self.amounts) if palette else {}
         for name in names:
-            if name not in self.directions.names:
+            if name not in self.directions.names and name not in self.shades:
                 raise UnknownName("attribute of the guide", name, self.directions.names)
 
     def added(
         self, faces: torch.Tensor, labels: torch.Tensor, targets: torch.Tensor,
-        names: tuple[str, ...],
+        names: tuple[str, ...], masks: torch.Tensor | None = None,
     ) -> torch.Tensor:  # fmt: skip
         """[N, 3, S, S]: what edits from labels to targets [N, c] of names add to faces in [-1, 1].
 
-        Computed on the CPU, wherever the faces are.
+        masks: [N, 2, S, S] in [0, 1], the person, outside of whom nothing is added, and the
+        hair. Computed on the CPU, wherever the faces are.
         Raises BadInput for faces of another size than the space's.
         """
         if faces.shape[2] != self.space.size:
             raise BadInput(f"the guide draws faces of {self.space.size} px; set size to it")
         wish = (targets - labels).round().cpu().numpy()  # 0 where either is unknown
-        amounts = {name: self.amounts[name] * wish[:, i] for i, name in enumerate(names)}
+        before = faces.cpu()
+        added = self._drawn(before, wish, names)
+        if masks is None:
+            return added.to(faces.device)
+        body, hair = masks.cpu().unbind(1)
+        after = (before + added * body[:, None]).clamp(-1, 1)
+        after = recoloured(after, hair, [self._shade(row, names) for row in wish])
+        return (after - before).to(faces.device)
+
+    def _drawn(self, faces: torch.Tensor, wish: np.ndarray, names: tuple[str, ...]) -> torch.Tensor:
+        """What the space's edits add."""
+        amounts = {
+            name: self.amounts[name] * wish[:, i]
+            for i, name in enumerate(names)
+            if name not in self.shades
+        }
         with quickest():
-            latent = self.space.encode(faces.cpu().numpy())
+            latent = self.space.encode(faces.numpy())
             moved = edit(latent, self.directions, amounts)
             both = latent.with_values(np.concatenate([latent.values, moved.values]))
             before, after = torch.from_numpy(self.space.decode(both)).chunk(2)
-        return (after - before).to(faces.device)
+        return after - before
+
+    def _shade(self, wish: np.ndarray, names: tuple[str, ...]) -> Shade | None:
+        """The colour that hair takes; none where it leaves one for no other."""
+        wanted = [self.shades.get(names[i]) for i in np.flatnonzero(wish > 0)]
+        return next((shade for shade in wanted if shade is not None), None)
 
     @staticmethod
-    def distance(found: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-        """Mean squared difference of additions [N, 3, S, S].
+    def distance(found: torch.Tensor, wanted: torch.Tensor, tint: float = 0.0) -> torch.Tensor:
+        """Mean squared difference of additions [N, 3, S, S], differences of hue 1 + tint times.
 
         At full size: compared more coarsely, a chequered pattern goes unseen and grows.
         """
-        return F.mse_loss(found, wanted)
+        away = found - wanted
+        light = (away * away.new_tensor(LIGHT).view(3, 1, 1)).sum(1, keepdim=True)
+        return away.square().mean() + tint * (away - light).square().mean()

@@ -19,7 +19,9 @@ from mien.generators.stargan import (
     StarGAN,
 )
 from mien.recognise.recogniser import Recogniser, open_recogniser
+from mien.train import hair
 from mien.train._stargan_guide import Guide
+from mien.train._stargan_hair import Palette
 from mien.train.adversarial import hinge_sides, wasserstein_sides
 
 Sides = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
@@ -67,7 +69,9 @@ class Recipe:
     guide: float = 0.0  # weight of nearness to what the edits of `guided_by` would add
     lessons: int = 0  # first steps, in which the generator learns from the guide alone
     guided_by: str = "vae-128"  # a space with directions of the labels
+    hair: bool = False  # examples of hair colours are recoloured photos instead (128 px only)
     amounts: tuple[float, ...] = ()  # of its edits, one a name, in calibrated units; () = 1 each
+    tint: float = 0.0  # how many times more than light the examples' hues count
     smooth: float = 0.0  # weight of the total variation of what is added to the photo
     rec: float = 10.0  # weight of the way back
     penalty: float = 10.0  # weight of slopes other than 1
@@ -94,6 +98,8 @@ class Recipe:
             raise BadInput("batch, steps, n_critic and every number of steps must be 1 or more")
         if self.lessons and not self.guide > 0:
             raise BadInput(f"lessons={self.lessons} need a guide; give guide a weight")
+        if self.hair and (not self.guide > 0 or self.size != hair.SIZE):
+            raise BadInput(f"hair=true needs a guide and photos of {hair.SIZE} px; set both")
         if self.gain != 1 and not self.residual:
             raise BadInput(f"gain={self.gain} multiplies additions; set residual=true")
         if not 0 <= self.share <= len(self.joint):
@@ -177,8 +183,10 @@ def start(recipe: Recipe, vocabulary: Vocabulary, device: str = "cpu") -> State:
     return State(generator, averaged, critic, first, second, vocabulary)
 
 
-def equip(state: State, recipe: Recipe) -> None:
+def equip(state: State, recipe: Recipe, palette: Palette | None = None) -> None:
     """Open what the recipe names: the model to begin with, the teacher, the guide.
+
+    palette: the colours of hair that the guide paints.
 
     Raises UnknownName for a name that one of them does not know, and BadInput for a
     model of another shape or other names.
@@ -189,7 +197,8 @@ def equip(state: State, recipe: Recipe) -> None:
         state.teacher = _teacher(state.vocabulary)
         state.teacher.network.to(next(state.generator.parameters()).device)
     if recipe.guide > 0:
-        state.guide = Guide(recipe.guided_by, state.vocabulary.names, recipe.amounts)
+        names = state.vocabulary.names
+        state.guide = Guide(recipe.guided_by, names, recipe.amounts, palette)
 
 
 def _begin(state: State, model: str) -> None:

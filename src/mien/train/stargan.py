@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -23,7 +24,6 @@ from mien.runtime.precision import autocast, quickest
 from mien.train import augment
 from mien.train._stargan_data import Source, celeba_test, read_sources
 from mien.train._stargan_export import export
-from mien.train._stargan_guide import Guide
 from mien.train._stargan_state import LOSSES, Recipe, State, equip, start
 from mien.train._stargan_watch import save_grid
 from mien.train.adversarial import unit_slope
@@ -45,6 +45,7 @@ class Batch:
     faces: [N, 3, S, S] in [-1, 1]. labels, targets: [N, c], 1, 0 or 0.5 (unknown).
     mix: [N, 1, 1, 1] in [0, 1], where between photo and translation slopes are taken.
     frame: [N, 2, 3], what the teacher's view is jittered by, where it is.
+    masks: [N, 2, S, S] in [0, 1], persons and their hair, where the guide paints it.
     """
 
     faces: torch.Tensor
@@ -53,6 +54,7 @@ class Batch:
     mix: torch.Tensor
     part: int = 0
     frame: torch.Tensor | None = None
+    masks: torch.Tensor | None = None
 
     def shared(self, devices: Devices) -> Batch:
         """This process's faces, on its device.
@@ -69,7 +71,7 @@ def draw(source: Source, part: int, count: int, step: int, recipe: Recipe) -> Ba
     """The batch of a step from data set number `part` of `count`; random by (seed, step)."""
     random = generator(recipe.seed, step * count + part)
     rows = batch_indices(len(source.rows), recipe.batch, step, recipe.seed + part)
-    faces = augment.flip(torch.from_numpy(to_unit(source.faces[source.rows[rows]])), random)
+    faces, masks = _pictures(source, source.rows[rows], random)
     labels = source.labels[torch.from_numpy(rows)]
     targets = labels[torch.randperm(len(labels), generator=random)]
     if recipe.targets != "permuted":
@@ -79,7 +81,7 @@ def draw(source: Source, part: int, count: int, step: int, recipe: Recipe) -> Ba
         targets = torch.cat([targets[:kept], single[kept:]])
     mix = torch.rand(len(labels), 1, 1, 1, generator=random)
     frame = augment.frames(len(labels), random, recipe.jitter) if recipe.jitter else None
-    return Batch(faces, labels, targets, mix, part, frame)
+    return Batch(faces, labels, targets, mix, part, frame, masks)
 
 
 def update(state: State, batch: Batch, recipe: Recipe, both: bool) -> Terms:
@@ -101,10 +103,10 @@ def update(state: State, batch: Batch, recipe: Recipe, both: bool) -> Terms:
     return terms
 
 
-def lesson(state: State, guide: Guide, batch: Batch, recipe: Recipe) -> Terms:
+def lesson(state: State, batch: Batch, recipe: Recipe) -> Terms:
     """One step of the generator towards what the guide would add, and nothing else."""
     made = _translated(state, batch.faces, batch.targets, batch.part, recipe)
-    distance = _from_guide(state, guide, batch, made)
+    distance = _from_guide(state, batch, made, recipe)
     _step(state.optimiser, recipe.guide * distance)
     state.averaged.update_parameters(state.generator)
     return {"G/guide": distance.detach()}
@@ -150,7 +152,7 @@ def generator_loss(
             terms["G/teacher"] = part.loss(_seen(state.teacher, view, part), batch.targets)
         loss = loss + recipe.teacher * terms["G/teacher"]
     if state.guide is not None:
-        terms["G/guide"] = _from_guide(state, state.guide, batch, made)
+        terms["G/guide"] = _from_guide(state, batch, made, recipe)
         loss = loss + recipe.guide * terms["G/guide"]
     if recipe.smooth > 0:
         terms["G/smooth"] = _variation(made - batch.faces)
@@ -171,7 +173,7 @@ def fit(
             devices.check(min(recipe.batch, len(source.rows)))
         parts = Vocabulary(tuple(source.part for source in sources))
         state = start(recipe, parts, devices.device)
-        equip(state, recipe)
+        equip(state, recipe, next(filter(None, (source.palette() for source in sources)), None))
         saved = run.resume() if devices.main else None
     begin = _restored(state, devices.told(saved))
     for step in range(begin, recipe.steps):
@@ -181,7 +183,7 @@ def fit(
         for part, source in enumerate(sources):
             batch = draw(source, part, len(sources), step, recipe).shared(devices)
             if step < recipe.lessons and state.guide is not None:
-                found = lesson(state, state.guide, batch, recipe)
+                found = lesson(state, batch, recipe)
             else:
                 found = update(state, batch, recipe, done % recipe.n_critic == 0)
             name = f"{part}/" if len(sources) > 1 else ""
@@ -213,7 +215,7 @@ def train(
     devices = open_devices()
     with devices.first():
         devices.check(recipe.batch)  # before photos are read
-        sources = read_sources(root, recipe)
+        sources = read_sources(root, recipe, progress)
         faces, labels = celeba_test(root, recipe, WATCHED)
 
     def seen(state: State, step: int) -> None:
@@ -244,10 +246,24 @@ def _translated(
     return made
 
 
-def _from_guide(state: State, guide: Guide, batch: Batch, made: torch.Tensor) -> torch.Tensor:
+def _from_guide(state: State, batch: Batch, made: torch.Tensor, recipe: Recipe) -> torch.Tensor:
+    assert state.guide is not None
     names = state.vocabulary.parts[batch.part].names
-    added = guide.added(batch.faces, batch.labels, batch.targets, names)
-    return guide.distance(made - batch.faces, added)
+    wish = batch.faces, batch.labels, batch.targets
+    added = state.guide.added(*wish, names, batch.masks)
+    return state.guide.distance(made - batch.faces, added, recipe.tint)
+
+
+def _pictures(
+    source: Source, rows: np.ndarray, random: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Faces and masks, half of them mirrored."""
+    faces = torch.from_numpy(to_unit(source.faces[rows]))
+    if source.masks is None:
+        return augment.flip(faces, random), None
+    masks = torch.from_numpy(source.masks[rows]).permute(0, 3, 1, 2) / 255
+    both = augment.flip(torch.cat([faces, masks], 1), random)
+    return both[:, :3], both[:, 3:]
 
 
 def _seen(teacher: Recogniser, made: torch.Tensor, part: Part) -> torch.Tensor:
