@@ -128,6 +128,10 @@ _BRIEF: dict[str, Any] = {  # what a core learns in minutes
     "batch": 4, "n_critic": 1, "rate": 1e-3, "critic_rate": 1e-3, "rec": 5.0, "targets": "mixed",
     "average": 0.98, "steps": 600, "decay_steps": 200, "watch_every": 50, "every": 100,
 }  # fmt: skip
+_LESSONS: dict[str, Any] = {  # as stargan-128 has them
+    "size": 128, "critic_depth": 5, "critic_rate": 4e-4, "hair": True, "guide": 100.0, "tint": 3.0,
+    "teacher": 1.0, "jitter": 0.05, "smooth": 3.0, "cls": 0.2,
+}  # fmt: skip
 _FEW = {"photos": 24, "each": 5}
 
 GRIDS: dict[str, Table] = {
@@ -146,16 +150,16 @@ GRIDS: dict[str, Table] = {
             "maps": {"condition": "maps"},
         },
     },
-    "joint": {  # a teacher, or so few steps would teach nothing to compare
+    "joint": {  # lessons, or so few steps would teach nothing to compare
         "base": {
-            **_BRIEF, "joint": _HALVES, "teacher": 1.0, "jitter": 0.05, "smooth": 5.0,
-            "steps": 1200, "decay_steps": 400, "watch_every": 200, "every": 200,
+            **_BRIEF, **_LESSONS, "joint": _HALVES, "steps": 1600, "lessons": 1200,
+            "decay_steps": 400, "watch_every": 200, "every": 200,
         },
-        "measure": {"photos": 100, "groups": ("Male",), "shares": 2},
+        "measure": {"photos": 150, "groups": ("Male",), "shares": 2},
         "runs": {
-            "joint": {},
-            "first-alone": {"share": 1},
-            "second-alone": {"share": 2},
+            "joint": {"amounts": (2.4, 1.9, 1.6, 1.4)},
+            "first-alone": {"share": 1, "amounts": (2.4, 1.9)},
+            "second-alone": {"share": 2, "amounts": (1.6, 1.4)},
         },
     },
     "full": {  # DLIM2020's study, and what it did not try
