@@ -4,6 +4,7 @@ import csv
 
 import numpy as np
 import pytest
+from scipy.linalg import sqrtm
 
 from mien.errors import UnknownName
 from mien.generators._labels import Part, Vocabulary
@@ -62,12 +63,27 @@ def photos(monkeypatch):
     monkeypatch.setattr(study, "cached_crops", lambda paths, size: pixels[list(paths)])
     monkeypatch.setattr(study.identity, "embed", lambda faces: np.ones((len(faces), 1)))
     monkeypatch.setattr(study, "face_features", lambda faces: faces.mean((2, 3)))
+    return pixels
+
+
+def distance(men):
+    """Frechet distance of mean colours: men bleached and men left alone, to men (scipy's root)."""
+    faces = men.transpose(0, 3, 1, 2) / 127.5 - 1
+    white = faces.copy()
+    white[:, :, :16] = 1
+    before = faces.mean((2, 3))
+    after = np.concatenate([white.mean((2, 3)), before])
+    first, second = np.cov(before.T), np.cov(after.T)
+    shared = np.trace(sqrtm(first @ second).real)
+    apart = np.square(before.mean(0) - after.mean(0)).sum()
+    return apart + np.trace(first) + np.trace(second) - 2 * shared
 
 
 def test_shares_of_everybody_and_of_groups(photos, tmp_path):
     options = study.Options(groups=("Bald", "Male"), grid=2)
     readers = (Brightness(), Brightness())
-    rows, (whole,) = study.run(tmp_path, [Bleach()], readers, options, tmp_path, lambda *a: None)
+    rows, wholes = study.run(tmp_path, [Bleach()], readers, options, tmp_path, lambda *a: None)
+    whole, men, _ = wholes
     found = {(row.group, row.wish): row for row in rows}
     assert {group for group, _ in found} == {study.EVERYBODY, "Male", "not Male"}  # 3 are too few
     assert [found[group, "Blond_Hair"].faces for group in ("Male", "not Male")] == [20, 20]
@@ -86,6 +102,9 @@ def test_shares_of_everybody_and_of_groups(photos, tmp_path):
     blond = np.arange(40) % 4 == 1  # whom the way back from Male bleaches
     wanted = np.mean([decibels, np.where(blond, decibels, untouched)])
     assert whole.psnr == pytest.approx(wanted, rel=0.01)
+    assert (whole.group, men.group, men.faces) == (study.EVERYBODY, "Male", 20)
+    assert men.psnr == pytest.approx(np.mean([decibels[::2], np.full(20, untouched)]), rel=0.01)
+    assert men.frechet == pytest.approx(distance(photos[::2]), rel=1e-3)
     with (tmp_path / "translation.csv").open() as file:
         assert len(list(csv.DictReader(file))) == len(rows)
     assert (tmp_path / "bleach.png").is_file()
@@ -95,7 +114,7 @@ def test_shares_of_everybody_and_of_groups(photos, tmp_path):
 def test_further_photos_count_in_their_group_alone(photos, tmp_path):
     options = study.Options(photos=11, groups=("Bald", "Male"), each=8, shares=2, grid=2)
     readers = (Brightness(), Brightness())
-    rows, (whole,) = study.run(tmp_path, [Bleach()], readers, options, tmp_path, lambda *a: None)
+    rows, (whole, *_) = study.run(tmp_path, [Bleach()], readers, options, tmp_path, lambda *a: None)
     faces = {row.group: row.faces for row in rows}
     assert faces == {study.EVERYBODY: 11, "share 1": 6, "share 2": 5, "Male": 8, "not Male": 8}
     kept = {row.group: row.kept for row in rows if row.wish == "Male"}

@@ -157,6 +157,18 @@ def test_hues_count_more_than_light():
     assert Guide.distance(red, nothing, tint=3).item() == pytest.approx(0.25 / 3 + 3 * hue)
 
 
+def test_less_of_the_hue_leaves_the_light_of_an_edit():
+    names, labels, targets = ("Male",), torch.zeros(2, 1), torch.ones(2, 1)
+    full, half = Guide("vae-128", names, (1.5,)), Guide("vae-128", names, (1.5,), hues=0.5)
+    faces = torch.from_numpy(full.space.decode(full.space.sample(2, seed=5)))
+    first, second = (guide.added(faces, labels, targets, names) for guide in (full, half))
+    weights = torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)
+    light, other = ((added * weights).sum(1, keepdim=True) for added in (first, second))
+    torch.testing.assert_close(light, other)
+    torch.testing.assert_close(second - other, (first - light) / 2)
+    assert (first - light).abs().max() > 0.1
+
+
 def test_what_masks_need_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr(hair, "PACKAGE", "no-such-package")
     root = noise(tmp_path / "celeba", ["Wearing_Hat", "Bald", "Male"], 2, 1)

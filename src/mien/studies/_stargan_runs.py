@@ -103,7 +103,7 @@ def perform(entry: Entry, bench: Bench, folder: Path, progress: Progress) -> dic
     recipe = _plain(asdict(entry.recipe))
     key = {"recipe": recipe, "options": _plain(asdict(bench.options))}
     stored: dict[str, Any] | None = _stored(folder / RESULT)
-    if stored is not None and stored["key"] == key:
+    if stored is not None and stored["key"] == key and "wholes" in stored:
         return stored
     if (folder / CHECKPOINT).is_file() and _stored(folder / RECIPE) != recipe:
         raise BadInput(f"{folder} holds a run of another recipe; delete it or name this run anew")
@@ -117,8 +117,12 @@ def perform(entry: Entry, bench: Bench, folder: Path, progress: Progress) -> dic
     translator = open_translator(folder / entry.name)
     photos = bench.photos(translator.size)
     measured = (translator, photos, bench.readers, bench.options, folder, progress)
-    rows, whole = translation.measure(*measured)
-    result = {"key": key, "rows": [asdict(row) for row in rows], "whole": asdict(whole)}
+    rows, wholes = translation.measure(*measured)
+    result = {
+        "key": key,
+        "rows": [asdict(row) for row in rows],
+        "wholes": [asdict(whole) for whole in wholes],
+    }
     write_json(folder / RESULT, result)
     return result
 

@@ -31,6 +31,7 @@ TITLES = {
     "runs": "Runs, everybody, means over wishes",
     "wishes": "Wishes, everybody: seen by the judge, and by the recogniser",
     "groups": "Groups, means over wishes: seen by the judge, and cosine to the photo",
+    "spoils": "Groups: mean absolute change after a wish and the way back, and Frechet distance",
     "shares": "Wishes by shares of the photos: seen by the judge, and by the recogniser",
 }
 Row = dict[str, Any]
@@ -94,6 +95,14 @@ def _tables(done: Sequence[Entry], found: Outcomes) -> dict[str, list[Row]]:
             | {group: _pair(_of(some, group), ("judged", "identity")) for group in groups}
             for name, some in rows.items()
         ],
+        "spoils": [
+            {"run": entry.name}
+            | {
+                whole["group"]: f"{whole['reconstruction']:.3f} / {whole['frechet']:.0f}"
+                for whole in _result(found, entry)["wholes"]
+            }
+            for entry in done
+        ],
         "shares": [
             {"run": name, "photos": group} | {w: _seen(_of(some, group, w)) for w in wishes}
             for name, some in rows.items()
@@ -104,9 +113,9 @@ def _tables(done: Sequence[Entry], found: Outcomes) -> dict[str, list[Row]]:
 
 def _run_row(entry: Entry, rows: Sequence[Row], found: Outcomes) -> Row:
     """One line of the first table."""
-    recipe, whole = entry.recipe, dict(_result(found, entry)["whole"])
+    recipe, [whole] = entry.recipe, _of(_result(found, entry)["wholes"], EVERYBODY)
     sets = len(recipe.folders) + (1 if recipe.share else max(1, len(recipe.joint)))
-    del whole["translator"]
+    kept = {key: whole[key] for key in ("reconstruction", "psnr", "frechet")}
     everybody = _of(rows, EVERYBODY)
     means = {key: _mean(everybody, key) for key in ("success", "judged", "kept", "identity")}
     images = recipe.steps * recipe.batch * sets
@@ -117,7 +126,7 @@ def _run_row(entry: Entry, rows: Sequence[Row], found: Outcomes) -> Row:
         **steps,
         "images": images,
         **means,
-        **whole,
+        **kept,
     }
 
 
@@ -131,7 +140,7 @@ def _pair(rows: Sequence[Row], keys: tuple[str, str]) -> str:
 
 
 def _of(rows: Sequence[Row], group: str, wish: str | None = None) -> list[Row]:
-    return [row for row in rows if row["group"] == group and wish in (None, row["wish"])]
+    return [row for row in rows if row["group"] == group and wish in (None, row.get("wish"))]
 
 
 def _mean(rows: Sequence[Row], key: str) -> float:

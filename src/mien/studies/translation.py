@@ -62,12 +62,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Whole:
-    """One translator over all wishes, of everybody."""
+    """One translator over all wishes, of one group."""
 
     translator: str
+    group: str
+    faces: int
     reconstruction: float  # mean absolute change, in [0, 2], after a wish and the way back
     psnr: float  # of the same, dB
-    frechet: float  # of all translations to the photos they are of
+    frechet: float  # of all translations to the photos they are of; more for few faces
 
 
 @dataclass(frozen=True)
@@ -102,12 +104,12 @@ def run(
     """
     output_folder(folder)
     rows: list[Row] = []
-    wholes = []
+    wholes: list[Whole] = []
     for translator in translators:
         photos = read(root, translator.size, readers, options)
         found, whole = measure(translator, photos, readers, options, folder, progress)
         rows += found
-        wholes.append(whole)
+        wholes += whole
     write_tables(folder, rows, wholes)
     return rows, wholes
 
@@ -133,20 +135,18 @@ def read(root: Path, size: int, readers: Readers, options: Options) -> Photos:
 def measure(
     translator: Translator, photos: Photos, readers: Readers, options: Options, folder: Path,
     progress: Progress,
-) -> tuple[list[Row], Whole]:  # fmt: skip
-    """Every wish of one translator: a row a group; writes `folder/NAME.png` and `NAME-moves.png`.
+) -> tuple[list[Row], list[Whole]]:  # fmt: skip
+    """One translator: a row a group and wish, and a group; writes `NAME.png` and `NAME-moves.png`.
 
     photos: of its size. Raises UnknownName for a name that CelebA's lists lack.
     """
     name = str(translator.card["name"])
     wishes = list(_wishes(translator, photos.data))
-    rows, back, moved, sheets = [], [], [], [photos.faces[: options.grid]]
-    first, features = photos.everybody, []
+    rows, moved, sheets, back = [], [], [photos.faces[: options.grid]], _Back()
     for place, wish in enumerate(wishes):
         made = _translated(translator, photos.faces, wish.target, wish.part, options.batch)
-        again = _translated(translator, made, wish.labels, wish.part, options.batch)[first]
-        before = photos.faces[first]
-        back.append((float(np.abs(again - before).mean()), float(psnr(before, again).mean())))
+        again = _translated(translator, made, wish.labels, wish.part, options.batch)
+        back.add(photos.faces, made, again)
         seen, judged = (reader.probabilities(made) for reader in readers)
         moved.append(_moved(judged - photos.judged, wish.target[:, wish.column]))
         people = identity.similarity(photos.people, identity.embed(made))
@@ -156,7 +156,6 @@ def measure(
             for group, who in photos.groups.items()
         ]
         sheets.append(made[: options.grid])
-        features.append(face_features(made[first]))
         progress(place + 1, len(wishes), f"{name}: {wish.name}")
     _grid(folder / f"{name}.png", sheets)
     heat_map(
@@ -164,9 +163,35 @@ def measure(
         ([wish.name for wish in wishes], readers[1].names),
         f"{name}: change of the judge's probability, of faces that were asked to gain a name",
     )  # fmt: skip
-    to_photos = moments_of(np.concatenate(features)), moments_of(face_features(photos.faces[first]))
-    change, decibels = np.mean(back, axis=0)
-    return rows, Whole(name, float(change), float(decibels), frechet_mobilenet(*to_photos))
+    before = face_features(photos.faces)
+    return rows, [
+        Whole(name, group, len(who), *back.means(who, before))
+        for group, who in photos.groups.items()
+    ]
+
+
+class _Back:
+    """What all wishes did to every photo: the ways back, and features of what was drawn."""
+
+    def __init__(self) -> None:
+        self.changes: list[np.ndarray] = []  # [N], a wish each
+        self.decibels: list[np.ndarray] = []
+        self.features: list[np.ndarray] = []  # [N, F]
+
+    def add(self, faces: np.ndarray, made: np.ndarray, again: np.ndarray) -> None:
+        """One wish: photos, translations and the way back, [N, 3, S, S] each."""
+        self.changes.append(np.abs(again - faces).mean((1, 2, 3)))
+        self.decibels.append(psnr(faces, again))
+        self.features.append(face_features(made))
+
+    def means(self, who: np.ndarray, photos: np.ndarray) -> tuple[float, float, float]:
+        """(change, dB, Frechet distance) of some rows; photos: features [N, F] of all."""
+        drawn = np.concatenate([features[who] for features in self.features])
+        distance = frechet_mobilenet(moments_of(drawn), moments_of(photos[who]))
+        change, decibels = (
+            float(np.mean([of[who] for of in kind])) for kind in (self.changes, self.decibels)
+        )
+        return change, decibels, distance
 
 
 @dataclass(frozen=True)

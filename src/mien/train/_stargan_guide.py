@@ -25,9 +25,11 @@ class Guide:
 
     def __init__(
         self, space: str, names: tuple[str, ...], amounts: tuple[float, ...] = (),
-        palette: Palette | None = None,
+        palette: Palette | None = None, hues: float = 1.0,
     ) -> None:  # fmt: skip
         """names: of all labels; amounts: of their edits, in calibrated units, 1 where not given.
+
+        hues: share of the edits' colours that is added to photos, their light being added whole.
 
         palette: colours of hair, which are painted where masks show it and not drawn by the
         space; their amounts count from the usual colour.
@@ -38,7 +40,7 @@ class Guide:
             raise BadInput(
                 f"amounts has {len(amounts)} numbers for {len(names)} names; give each one"
             )
-        self.space = open_space(space)
+        self.space, self.hues = open_space(space), hues
         self.amounts = dict(zip(names, amounts or (1.0,) * len(names), strict=True))
         self.directions = open_directions(f"{space}-directions")
         self.shades = palette.beyond(self.amounts) if palette else {}
@@ -80,7 +82,8 @@ class Guide:
             moved = edit(latent, self.directions, amounts)
             both = latent.with_values(np.concatenate([latent.values, moved.values]))
             before, after = torch.from_numpy(self.space.decode(both)).chunk(2)
-        return after - before
+        added = after - before
+        return torch.lerp(_light(added), added, self.hues)
 
     def _shade(self, wish: np.ndarray, names: tuple[str, ...]) -> Shade | None:
         """The colour that hair takes; none where it leaves one for no other."""
@@ -94,5 +97,10 @@ class Guide:
         At full size: compared more coarsely, a chequered pattern goes unseen and grows.
         """
         away = found - wanted
-        light = (away * away.new_tensor(LIGHT).view(3, 1, 1)).sum(1, keepdim=True)
-        return away.square().mean() + tint * (away - light).square().mean()
+        return away.square().mean() + tint * (away - _light(away)).square().mean()
+
+
+def _light(pictures: torch.Tensor) -> torch.Tensor:
+    """[N, 3, S, S] -> the same without colour."""
+    light = (pictures * pictures.new_tensor(LIGHT).view(3, 1, 1)).sum(1, keepdim=True)
+    return light.expand_as(pictures)

@@ -71,6 +71,7 @@ class Recipe:
     guided_by: str = "vae-128"  # a space with directions of the labels
     hair: bool = False  # examples of hair colours are recoloured photos instead (128 px only)
     amounts: tuple[float, ...] = ()  # of its edits, one a name, in calibrated units; () = 1 each
+    hues: float = 1.0  # share of the colour of these edits that is taught; their light is whole
     tint: float = 0.0  # how many times more than light the examples' hues count
     smooth: float = 0.0  # weight of the total variation of what is added to the photo
     rec: float = 10.0  # weight of the way back
@@ -198,7 +199,7 @@ def equip(state: State, recipe: Recipe, palette: Palette | None = None) -> None:
         state.teacher.network.to(next(state.generator.parameters()).device)
     if recipe.guide > 0:
         names = state.vocabulary.names
-        state.guide = Guide(recipe.guided_by, names, recipe.amounts, palette)
+        state.guide = Guide(recipe.guided_by, names, recipe.amounts, palette, recipe.hues)
 
 
 def _begin(state: State, model: str) -> None:
