@@ -67,9 +67,10 @@ def read_sources(root: Path, recipe: Recipe, progress: Progress = _quiet) -> lis
     data = read_celeba(root, "train")
     groups = groups_of(recipe)
     columns = [_columns(data, names) for names in groups]  # a wrong name before photos are read
-    faces, masks = cached_crops(data.paths, recipe.size), None
+    masks = None
     if recipe.hair:
         masks = hair_masks(data, lambda done, of: progress(done, of, "looking for hair"))
+    faces = cached_crops(data.paths, recipe.size)
     sources = []
     first, shares = max(0, recipe.share - 1), max(1, len(recipe.joint))
     for share, (names, found) in enumerate(zip(groups, columns, strict=True), start=first):
