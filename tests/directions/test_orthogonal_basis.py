@@ -326,6 +326,31 @@ def test_the_gradient_is_the_one_that_torch_derives(dtype):
         assert np.linalg.norm(got - wanted.numpy()) < near * float(wanted.norm())
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_pulls_of_changed_faces_alone_add_up_to_all(dtype, monkeypatch):
+    """Over many epochs, some in which most faces change and some in which none does."""
+    values, labels, _ = problem()
+    latents = torch.from_numpy(values).to(dtype)
+    random = np.random.default_rng(0)
+    pull = random.integers(-1, 2, labels.shape)
+    kept, fetched = _descent.Pulled(), []
+    products = _descent._products
+    monkeypatch.setattr(
+        _descent, "_products", lambda *given: fetched.append(len(given[2])) or products(*given)
+    )
+    monkeypatch.setattr(_descent, "AFRESH", 99)
+    for epoch in range(150):
+        changed = random.permutation(len(pull))[: (3, 100, 0)[epoch % 3]]
+        pull[changed] = (pull[changed] + 2) % 3 - 1  # every one to another
+        found = kept.add(latents, pull.astype(np.int8))
+        near = 1e-12 if dtype is torch.float64 else 1e-5
+        wanted = pull.T @ latents.double().numpy()
+        assert np.linalg.norm(found - wanted) <= near * np.linalg.norm(wanted)
+    assert fetched.count(len(pull)) == 52  # the first, every third, and afresh after 99
+    assert fetched.count(3) == 48  # and where nothing changed nothing is fetched
+    assert len(fetched) == 100
+
+
 def test_the_seed_decides():
     values, labels, _ = problem()
     options = Options(initialise="xavier", epochs=2, batch=16)

@@ -12,7 +12,11 @@ from mien.errors import BadInput, MissingExtra, UnknownName
 if TYPE_CHECKING:
     import torch
 
-BLOCK = 512  # faces scored and pulled at a time: 19 MB of latents of 9,216 float32 numbers
+BLOCK, BLOCK_BF16 = 64, 512  # faces pulled at a time, while they are in the cache
+LANES = (
+    16  # float32 numbers of a register: a product of so many columns takes no longer than of one
+)
+AFRESH = 100  # epochs after which all faces are pulled again, so that roundings do not add up
 Step = Callable[[np.ndarray, np.ndarray], None]  # takes the gradients of F and b
 
 
@@ -42,37 +46,78 @@ def scores(latents: np.ndarray, vectors: np.ndarray, bias: np.ndarray) -> np.nda
     return np.asarray((torch.from_numpy(latents) @ narrow).numpy() + bias)
 
 
+class Pulled:
+    """Which faces pulled at the basis in the last epoch, and the sum of their pulls.
+
+    Between two epochs few faces come to be on the right side of their margin or leave it. The
+    sum changes by these alone, and only their latents are fetched and multiplied.
+    """
+
+    def __init__(self) -> None:
+        self.pull: np.ndarray | None = None  # [N, M] in {-1, 0, 1}
+        self.sum = np.empty(0)  # float64 [M, D]
+        self.epochs = 0
+
+    def add(self, latents: torch.Tensor, pull: np.ndarray) -> np.ndarray:
+        """pull' latents, float64 [M, D], of latents [N, D]."""
+        rows = np.arange(len(pull))
+        if self.pull is not None and self.epochs % AFRESH:
+            rows = np.flatnonzero((pull != self.pull).any(axis=1))
+        self.epochs += 1
+        if self.pull is None or len(rows) > len(pull) // 2:
+            self.sum = _products(latents, pull, np.arange(len(pull)))
+        elif len(rows):
+            self.sum = self.sum + _products(latents, pull - self.pull, rows)
+        self.pull = pull
+        return self.sum
+
+
 def hinge_gradient(
     vectors: np.ndarray,  # [D, M] F
     bias: np.ndarray,  # [1, M] b
     latents: np.ndarray | torch.Tensor,  # [N, D]; a tensor of bfloat16 is multiplied as such
     labels: np.ndarray,  # [N, M]
     weight: np.ndarray,  # [M], 1 for the sum over faces, 1 / N for the mean
+    pulled: Pulled | None = None,  # of the last epoch on the same latents; changed
 ) -> tuple[float, np.ndarray, np.ndarray]:
-    """(loss, gradient of F, gradient of b) of the weighted hinge, all attributes at once.
-
-    Blocks of faces are scored and pulled while they are in the cache, so that the latents,
-    hundreds of megabytes of them, are fetched from memory once.
-    """
+    """(loss, gradient of F, gradient of b) of the weighted hinge, all attributes at once."""
     import torch
 
     values = latents if isinstance(latents, torch.Tensor) else torch.from_numpy(latents)
     halved = values.dtype == torch.bfloat16
     rows = torch.from_numpy(np.ascontiguousarray(vectors.T))
     rows = rows.to(torch.float32 if halved else values.dtype)
-    columns = (_halves(rows) if halved else rows).T
-    loss, slope, slope_bias = 0.0, torch.zeros_like(rows), np.zeros_like(bias)
-    for start in range(0, len(values), BLOCK):
-        part, known = values[start : start + BLOCK], labels[start : start + BLOCK]
-        found = part @ columns
+    wide = torch.nn.functional.pad(rows, (0, 0, 0, -len(rows) % LANES))
+    found = values @ (_halves(rows).T if halved else wide.T.contiguous())
+    if halved:
+        found = found[:, : len(rows)].float() + found[:, len(rows) :]
+    signs = torch.from_numpy(np.ascontiguousarray(labels, np.float64))
+    margins = 1 - signs * (found[:, : len(rows)].double() + torch.from_numpy(bias))
+    pull = torch.where(margins > 0, signs, 0)  # minus d loss / d score, but for the weight
+    losses = (margins * pull.abs()).sum(0).numpy()
+    slope = (pulled or Pulled()).add(values, pull.to(torch.int8).numpy())
+    slope_bias = pull.sum(0, keepdim=True).numpy() * weight
+    return float((losses * weight).sum()), -slope.T * weight, -slope_bias
+
+
+def _products(latents: torch.Tensor, pull: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """pull' latents of some rows, float64 [M, D]; summed as precisely as the latents are."""
+    import torch
+
+    halved = latents.dtype == torch.bfloat16
+    total = torch.zeros(pull.shape[1], latents.shape[1], dtype=latents.dtype)
+    total = total.float() if halved else total
+    block = BLOCK_BF16 if halved else BLOCK
+    for start in range(0, len(rows), block):
+        chosen: np.ndarray | slice = rows[start : start + block]
+        if len(rows) == len(latents):
+            chosen = slice(start, start + block)  # nothing is copied
+        part, signs = latents[chosen], torch.from_numpy(pull[chosen].T)
         if halved:
-            found = found[:, : len(rows)].float() + found[:, len(rows) :]
-        losses = hinge_losses(found.numpy() + bias, known)
-        pull = np.where(losses > 0, known, 0)  # minus d loss / d score, but for the weight
-        slope -= torch.from_numpy(pull.T.astype(np.int8)).to(part.dtype) @ part
-        slope_bias -= pull.sum(axis=0) * weight
-        loss += float((losses * weight).sum())
-    return loss, slope.numpy().T.astype(np.float64) * weight, slope_bias
+            total += signs.to(part.dtype) @ part
+        else:
+            total.addmm_(signs.to(part.dtype), part)
+    return total.double().numpy()
 
 
 def _halves(rows: torch.Tensor) -> torch.Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,13 +29,14 @@ class Run:
     bias: np.ndarray
     options: Options
     step: _descent.Step
+    pulled: _descent.Pulled = field(default_factory=_descent.Pulled)
 
 
 def epoch_of(run: Run, data: Read, generator: np.random.Generator) -> float:
     """One pass; the loss of the batches, each before its step, l1 term included."""
     count, size = len(data[0]), run.options.batch
     if size is None or size >= count:
-        return _batch(run, data)
+        return _batch(run, data, run.pulled)
     order = generator.permutation(count)
     parts = [order[start : start + size] for start in range(0, count, size)]
     losses = [_batch(run, (data[0][rows], data[1][rows])) for rows in parts]
@@ -44,11 +45,14 @@ def epoch_of(run: Run, data: Read, generator: np.random.Generator) -> float:
     return float(np.average(losses, weights=[len(rows) for rows in parts]))
 
 
-def _batch(run: Run, data: Read) -> float:
-    """One step on the hinge and the l1 term, then Algorithm 1."""
+def _batch(run: Run, data: Read, pulled: _descent.Pulled | None = None) -> float:
+    """One step on the hinge and the l1 term, then Algorithm 1.
+
+    pulled: of the last step, where all steps are on the same faces.
+    """
     options, vectors = run.options, run.vectors
     weight = np.ones(vectors.shape[1]) if options.loss == "sum" else _descent.per_face(data[1])
-    loss, slope, slope_bias = _descent.hinge_gradient(vectors, run.bias, *data, weight)
+    loss, slope, slope_bias = _descent.hinge_gradient(vectors, run.bias, *data, weight, pulled)
     loss += options.l1 * float(np.abs(vectors).sum())
     if options.l1_step == "subgradient":
         slope += options.l1 * np.sign(vectors)
