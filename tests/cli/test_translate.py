@@ -10,6 +10,8 @@ import pytest
 from PIL import Image
 
 from mien.provenance.mark import read_note
+from mien.recognise.any_size import AnySize
+from mien.recognise.recogniser import open_recogniser
 from tests.cli.conftest import Mien, translator
 
 PARTS = [
@@ -53,6 +55,29 @@ def test_a_face_is_translated_blended_and_shown_beside_itself(
     assert (note["strength"], note["model"][:4]) == (0.5, "toy@")
     mien(*asked, "--strength", "0", "-o", "none.png")
     np.testing.assert_array_equal(pixels("none.png"), photo)  # pasted back: nothing was changed
+
+
+def test_a_grid_without_a_wish_shows_every_name(mien: Mien, model: Path, face: Path) -> None:
+    asked = ("translate", face, "--aligned", "--model", model)
+    result = mien(*asked, "--grid", "-o", "each.png")
+    assert result.stdout == "each.png: the face, then Black_Hair, Blond_Hair, Male, happy, angry\n"
+    made = np.split(pixels("each.png"), 6, axis=1)
+    np.testing.assert_array_equal(made[0], pixels(face))
+    for place, name in ((2, "Blond_Hair"), (5, "angry")):
+        mien(*asked, "--to", name, "--crop", "-o", f"{name}.png")
+        np.testing.assert_array_equal(made[place], pixels(f"{name}.png"))
+    recogniser = AnySize(open_recogniser())
+    unit = pixels(face).transpose(2, 0, 1)[None] / 127.5 - 1
+    seen = recogniser.probabilities(unit.astype(np.float32))[0, recogniser.names.index("Male")]
+    mien(*asked, "--to", f"Male={int(seen <= 0.5)}", "--crop", "-o", "turned.png")
+    np.testing.assert_array_equal(made[3], pixels("turned.png"))
+    assert read_note(Path("each.png"))["each"] == [
+        "Black_Hair",
+        "Blond_Hair",
+        "Male",
+        "happy",
+        "angry",
+    ]
 
 
 def test_folders_and_classes(mien: Mien, model: Path, face: Path) -> None:

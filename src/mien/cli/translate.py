@@ -26,6 +26,12 @@ To = Annotated[
         "--to", metavar="NAME[=0]", help="Attribute to give, or with =0 to take. Repeatable."
     ),
 ]
+Grid = Annotated[
+    bool,
+    typer.Option(
+        "--grid", help="Write the face and its translation side by side; without --to, each."
+    ),
+]
 Out = Annotated[
     Path | None,
     typer.Option("-o", "--out", help="PNG or JPEG; for a folder, a folder. PHOTO-translated.png."),
@@ -38,9 +44,7 @@ def translate(
     to: To = None,
     strength: Strength = 1.0,
     out: Out = None,
-    grid: Annotated[
-        bool, typer.Option("--grid", help="Write the face and its translation side by side.")
-    ] = False,
+    grid: Grid = False,
     crop: Annotated[
         bool, typer.Option("--crop", help="Write the aligned face only, not the photo.")
     ] = False,
@@ -51,12 +55,13 @@ def translate(
 
     Example: mien translate me.jpg --to Blond_Hair --to Young=0 -o out.png.
     Attributes that are not named stay as they are recognised; a hair colour takes the place
-    of the others.
+    of the others. --grid without --to shows the face under every name the model knows.
     """
     from mien.checkpoint import find_model, load_card
-    from mien.edit.translate import Wish
+    from mien.edit.translate import Wish, check_strength
 
-    wish = Wish(pairs(to), strength)
+    check_strength(strength)
+    wish = strength if grid and not to else Wish(pairs(to), strength)
     jobs = _jobs(photo, out)
     card = load_card(find_model(model))
     opened: Any = None
@@ -106,7 +111,7 @@ def _shown(jobs: list[tuple[Path, Path]], photo: Path) -> Any:
             progress(done + 1, len(jobs), job[0].name)
 
 
-def _opened(model: str, wish: Wish) -> Any:
+def _opened(model: str, wish: Wish | float) -> Any:
     """(translator, recogniser), after the wish's names were checked."""
     from mien.edit.translate import check_wish
     from mien.generators import open_translator
@@ -114,23 +119,31 @@ def _opened(model: str, wish: Wish) -> Any:
     from mien.recognise.recogniser import open_recogniser
 
     translator = open_translator(model)
-    check_wish(translator, wish.to)
+    if not isinstance(wish, float):
+        check_wish(translator, wish.to)
     return translator, AnySize(open_recogniser())
 
 
-def _write(portrait: Portrait, place: Path, opened: Any, wish: Wish, what: str) -> None:
+def _write(portrait: Portrait, place: Path, opened: Any, wish: Wish | float, what: str) -> None:
+    """wish: a number asks for every name by itself, at that strength."""
     import numpy as np
 
-    from mien.edit.translate import translate_portrait
+    from mien.edit.translate import translate_portrait, translate_to_each
     from mien.provenance.mark import save_picture
 
     translator, recogniser = opened
+    face, note = portrait.face.pixels, pictures.stamp(translator.mark)
+    if isinstance(wish, float):
+        names, each = translate_to_each(face, translator, recogniser, wish)
+        shown = pictures.row(np.concatenate([face[None], each]))
+        save_picture(place, shown, note | {"each": names, "strength": wish})
+        typer.echo(f"{place}: the face, then {', '.join(names)}")
+        return
     made: Translated = translate_portrait(portrait, translator, recogniser, wish)
-    note = pictures.stamp(translator.mark) | {"to": dict(wish.to), "strength": wish.strength}
-    shown = {
+    kinds = {
         "photo": lambda: made.photo,
         "face": lambda: pictures.row(made.face[None]),
-        "grid": lambda: pictures.row(np.stack([portrait.face.pixels, made.face])),
+        "grid": lambda: pictures.row(np.stack([face, made.face])),
     }
-    save_picture(place, shown[what](), note)
+    save_picture(place, kinds[what](), note | {"to": dict(wish.to), "strength": wish.strength})
     typer.echo(f"{place}: " + ", ".join(f"{name} {value:g}" for name, value in wish.to.items()))

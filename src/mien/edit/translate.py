@@ -12,8 +12,11 @@ from mien.errors import BadInput, UnknownName
 from mien.faces.paste import paste
 
 if TYPE_CHECKING:  # importing torch costs seconds; whoever calls has opened them already
+    import torch
+
     from mien.directions.contract import Recognises
     from mien.faces.portrait import Portrait
+    from mien.generators._labels import Part
     from mien.generators.contract import Translator
 
 
@@ -30,8 +33,13 @@ class Wish:
         for name, presence in self.to.items():
             if presence not in (0, 1):
                 raise BadInput(f"--to {name}={presence:g}: a target is 0 (absent) or 1 (present)")
-        if not 0 <= self.strength <= 1:
-            raise BadInput(f"--strength {self.strength:g}: a strength lies in [0, 1]")
+        check_strength(self.strength)
+
+
+def check_strength(strength: float) -> None:
+    """BadInput for a share of a translation that is none."""
+    if not 0 <= strength <= 1:
+        raise BadInput(f"--strength {strength:g}: a strength lies in [0, 1]")
 
 
 @dataclass(frozen=True)
@@ -98,15 +106,29 @@ def translate_faces(
     part = translator.vocabulary.parts[number]
     wanted = part.asked(torch.full((len(faces), len(part.names)), 0.5), wish.to)
     if part.kind == "binary":
-        labels = torch.full_like(wanted, 0.5)  # unknown where the recogniser knows no such name
-        probabilities = recogniser.probabilities(faces)
-        for column, name in enumerate(part.names):
-            if name in recogniser.names:
-                seen = probabilities[:, recogniser.names.index(name)] > 0.5
-                labels[:, column] = torch.from_numpy(seen.astype(np.float32))
-        wanted = part.asked(labels, wish.to)
+        wanted = part.asked(_recognised(faces, part, recogniser), wish.to)
     made = translator.translate(faces, wanted.numpy(), number)
     return np.asarray(faces + wish.strength * (made - faces), np.float32)
+
+
+def translate_to_each(
+    face: np.ndarray, translator: Translator, recogniser: Recognises, strength: float = 1.0
+) -> tuple[list[str], np.ndarray]:
+    """(names [W], faces [W, 3, S, S]): one face [3, S, S] under every name the translator knows.
+
+    A hair colour takes the place of the others, a class that of another; any other name is
+    turned to what the recogniser does not see. Raises BadInput for a strength outside [0, 1].
+    """
+    check_strength(strength)
+    names, made = [], []
+    for number, part in enumerate(translator.vocabulary.parts):
+        for name, target in zip(
+            part.names, part.targets(_recognised(face[None], part, recogniser)), strict=True
+        ):
+            [drawn] = translator.translate(face[None], target.numpy(), number)
+            names.append(name)
+            made.append(face + strength * (drawn - face))
+    return names, np.stack(made).astype(np.float32)
 
 
 def translate_portrait(
@@ -119,3 +141,16 @@ def translate_portrait(
     pixels = portrait.face.pixels
     face = translate_faces(pixels[None], translator, recogniser, wish)[0]
     return Translated(face, paste(portrait.photo, portrait.face, face, pixels))
+
+
+def _recognised(faces: np.ndarray, part: Part, recogniser: Recognises) -> torch.Tensor:
+    """Labels [N, c] of a part as seen; 0.5, unknown, where the recogniser knows no such name."""
+    import torch
+
+    labels = torch.full((len(faces), len(part.names)), 0.5)
+    probabilities = recogniser.probabilities(faces)
+    for column, name in enumerate(part.names):
+        if name in recogniser.names:
+            seen = probabilities[:, recogniser.names.index(name)] > 0.5
+            labels[:, column] = torch.from_numpy(seen.astype(np.float32))
+    return labels
