@@ -127,6 +127,7 @@ _BRIEF: dict[str, Any] = {  # what a core learns in minutes
     "depth": 2, "critic_width": 16, "critic_depth": 4, "condition": "lookup", "residual": True,
     "batch": 4, "n_critic": 1, "rate": 1e-3, "critic_rate": 1e-3, "rec": 5.0, "targets": "mixed",
     "average": 0.98, "steps": 600, "decay_steps": 200, "watch_every": 50, "every": 100,
+    "tested": 24,
 }  # fmt: skip
 _LESSONS: dict[str, Any] = {  # as stargan-128 has them
     "size": 128, "critic_depth": 5, "critic_rate": 4e-4, "hair": True, "guide": 100.0, "tint": 3.0,
