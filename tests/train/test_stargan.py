@@ -204,6 +204,9 @@ def test_a_teacher_adds_its_own_cross_entropy_and_sees_no_fine_pattern():
     wanted = torch.nn.functional.softplus(torch.stack([-logits[0], logits[1], -logits[2]]))
     torch.testing.assert_close(terms["G/teacher"], wanted.sum() / 4, rtol=0.02, atol=0)
     torch.testing.assert_close(loss, alone + 0.25 * terms["G/teacher"])
+    doubled = replace(recipe, emphasis=(2.0,))
+    _, more = stargan.generator_loss(state, batch, faces, doubled)
+    torch.testing.assert_close(more["G/teacher"], 2 * terms["G/teacher"])
     pattern = torch.tensor([[0.8, -0.8], [-0.8, 0.8]]).repeat(16, 16).expand(1, 3, 32, 32)
     for side in (32, 16):  # faces of the teacher's size, and smaller ones
         seen = stargan._seen(state.teacher, pattern[..., :side, :side], Part(("Rough", "Red")))
@@ -325,11 +328,24 @@ def test_smoothness_is_the_total_variation_of_what_is_added():
     torch.testing.assert_close(loss, alone + 3 * terms["G/smooth"])
 
 
+def test_labels_count_as_much_as_they_are_weighed():
+    part = Part(("a", "b"))
+    logits, labels = torch.tensor([[0.3, -2.0], [1.5, 0.7]]), torch.tensor([[1.0, 0.0], [0.5, 1.0]])
+    one = torch.nn.functional.softplus(torch.tensor([-0.3]))  # the other a is unknown
+    other = torch.nn.functional.softplus(torch.tensor([-2.0, -0.7]))
+    found = part.loss(logits, labels, torch.tensor([3.0, 0.5]))
+    torch.testing.assert_close(found, (3 * one.sum() + 0.5 * other.sum()) / 2)
+    torch.testing.assert_close(part.loss(logits, labels), (one.sum() + other.sum()) / 2)
+
+
 def test_a_teacher_that_does_not_know_a_name_is_refused():
     with pytest.raises(UnknownName, match="teacher"):
         _stargan_state.equip(
             _stargan_state.start(TOY, Vocabulary((Part(("Redness",)),))), replace(TOY, teacher=1)
         )
+    with pytest.raises(BadInput, match="emphasis has 1 numbers for 2 names"):
+        state = _stargan_state.start(TOY, Vocabulary((Part(("Male", "Young")),)))
+        _stargan_state.equip(state, replace(TOY, teacher=1, emphasis=(2.0,)))
 
 
 def test_single_targets_change_one_name_and_hair_keeps_one_colour():

@@ -33,16 +33,20 @@ class Part:
         if not self.names or len(set(self.names)) < len(self.names):
             raise BadInput(f"labels {', '.join(self.names) or '(none)'}: give each name once")
 
-    def loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    def loss(
+        self, logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Of a classifier's logits [N, c] against labels [N, c]; unknown ones take no part.
 
-        binary: cross-entropy summed over names, a face. classes: softmax
-        cross-entropy, averaged over the faces whose class is known.
+        binary: cross-entropy summed over names, times weights [c] if given, a face.
+        classes: softmax cross-entropy, averaged over the faces whose class is known.
         """
         logits = logits.float()
         if self.kind == "binary":
             known = (labels != UNKNOWN).float()
-            terms = F.binary_cross_entropy_with_logits(logits, labels, reduction="none")
+            terms = F.binary_cross_entropy_with_logits(
+                logits, labels, weight=weights, reduction="none"
+            )
             return (terms * known).sum() / len(labels)
         known = labels.amax(1) == 1
         terms = F.cross_entropy(logits, labels.argmax(1), reduction="none")

@@ -65,6 +65,7 @@ class Recipe:
     decay_every: int = 1_000  # steps
     cls: float = 1.0  # weight of the labels' cross-entropy
     teacher: float = 0.0  # weight of the recogniser's own cross-entropy, if any
+    emphasis: tuple[float, ...] = ()  # how much each name counts in it; () = all alike
     jitter: float = 0.0  # by which its view is shifted, zoomed and turned at most; 0.06 = 6 %
     guide: float = 0.0  # weight of nearness to what the edits of `guided_by` would add
     lessons: int = 0  # first steps, in which the generator learns from the guide alone
@@ -195,7 +196,7 @@ def equip(state: State, recipe: Recipe, palette: Palette | None = None) -> None:
     if recipe.begin:
         _begin(state, recipe.begin)
     if recipe.teacher > 0:
-        state.teacher = _teacher(state.vocabulary)
+        state.teacher = _teacher(state.vocabulary, recipe.emphasis)
         state.teacher.network.to(next(state.generator.parameters()).device)
     if recipe.guide > 0:
         names = state.vocabulary.names
@@ -216,8 +217,12 @@ def _begin(state: State, model: str) -> None:
         network.load_state_dict(translator.network.state_dict())
 
 
-def _teacher(vocabulary: Vocabulary) -> Recogniser:
+def _teacher(vocabulary: Vocabulary, emphasis: tuple[float, ...]) -> Recogniser:
     """The recogniser, if it knows every name."""
+    if emphasis and len(emphasis) != len(vocabulary.names):
+        raise BadInput(
+            f"emphasis has {len(emphasis)} numbers for {len(vocabulary.names)} names; give each one"
+        )
     teacher = open_recogniser()
     for name in vocabulary.names:
         if name not in teacher.names:

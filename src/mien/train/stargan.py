@@ -149,7 +149,9 @@ def generator_loss(
     if state.teacher is not None:
         view = made if batch.frame is None else augment.move_frame(made, batch.frame)
         with _precision(recipe, view):
-            terms["G/teacher"] = part.loss(_seen(state.teacher, view, part), batch.targets)
+            seen = _seen(state.teacher, view, part)
+        weights = seen.new_tensor(recipe.emphasis)[place] if recipe.emphasis else None
+        terms["G/teacher"] = part.loss(seen, batch.targets, weights)
         loss = loss + recipe.teacher * terms["G/teacher"]
     if state.guide is not None:
         terms["G/guide"] = _from_guide(state, batch, made, recipe)
