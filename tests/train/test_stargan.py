@@ -343,8 +343,8 @@ def test_a_teacher_that_does_not_know_a_name_is_refused():
         _stargan_state.equip(
             _stargan_state.start(TOY, Vocabulary((Part(("Redness",)),))), replace(TOY, teacher=1)
         )
+    state = _stargan_state.start(TOY, Vocabulary((Part(("Male", "Young")),)))
     with pytest.raises(BadInput, match="emphasis has 1 numbers for 2 names"):
-        state = _stargan_state.start(TOY, Vocabulary((Part(("Male", "Young")),)))
         _stargan_state.equip(state, replace(TOY, teacher=1, emphasis=(2.0,)))
 
 
