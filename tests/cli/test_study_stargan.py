@@ -114,6 +114,32 @@ def test_a_grid_is_compared_and_taken_up_again(
     assert len(report["runs"]) == 1
 
 
+def test_runs_of_earlier_versions_are_taken_over(
+    mien: Mien, photos: Path, trained: list[str]
+) -> None:
+    """Recipes had fewer fields then, and groups no distances of their own."""
+    Path("grid.toml").write_text(BASE.replace("photos = 6", "photos = 12") + "[runs.first]")
+    command = ("study", "stargan", photos, "-o", "out", "--grid", "grid.toml")
+    assert mien(*command).exit_code == 0
+    result, recipe = (Path("out/runs/first") / name for name in ("result.json", "recipe.json"))
+    stored, fields = json.loads(result.read_text()), json.loads(recipe.read_text())
+    text = "## Groups: mean absolute change after a wish and the way back, and Frechet distance"
+    table = Path("out/stargan.md").read_text().partition(text)[2].splitlines()
+    [men] = [whole for whole in stored["wholes"] if whole["group"] == "Male"]
+    assert table[2].split(" | ")[2] == "Male"
+    assert table[4].split(" | ")[2] == f"{men['reconstruction']:.3f} / {men['frechet']:.0f}"
+    for earlier in (stored["key"]["recipe"], fields):
+        del earlier["hues"]
+    result.write_text(json.dumps(stored))
+    recipe.write_text(json.dumps(fields))
+    assert mien(*command).exit_code == 0
+    assert trained == ["first"]
+    wholes = stored.pop("wholes")
+    result.write_text(json.dumps(stored))
+    assert mien(*command).exit_code == 0
+    assert json.loads(result.read_text())["wholes"] == wholes
+
+
 def _check_tables() -> None:
     """A row a run, in which wishes are averaged; who failed is told below."""
     table = _rows("out/stargan.csv")

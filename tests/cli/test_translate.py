@@ -66,6 +66,9 @@ def test_a_grid_without_a_wish_shows_every_name(mien: Mien, model: Path, face: P
     for place, name in ((2, "Blond_Hair"), (5, "angry")):
         mien(*asked, "--to", name, "--crop", "-o", f"{name}.png")
         np.testing.assert_array_equal(made[place], pixels(f"{name}.png"))
+    mien(*asked, "--grid", "--strength", "0.5", "-o", "half.png")
+    half = np.hstack([(made[0] + each) / 2 for each in made])
+    np.testing.assert_allclose(pixels("half.png"), half, atol=1)
     recogniser = AnySize(open_recogniser())
     unit = pixels(face).transpose(2, 0, 1)[None] / 127.5 - 1
     seen = recogniser.probabilities(unit.astype(np.float32))[0, recogniser.names.index("Male")]

@@ -351,6 +351,17 @@ def test_pulls_of_changed_faces_alone_add_up_to_all(dtype, monkeypatch):
     assert len(fetched) == 100
 
 
+def test_a_basis_is_that_of_pulling_all_faces_every_epoch(monkeypatch):
+    values, labels, _ = problem()
+    options = Options(epochs=120, optimiser="Adam", learning_rate=0.02)
+    changed = fit_basis(values, labels, None, options)
+    monkeypatch.setattr(_descent, "AFRESH", 1)
+    afresh = fit_basis(values, labels, None, options)
+    np.testing.assert_allclose(changed.vectors, afresh.vectors, atol=1e-9)
+    losses = [[row["train"] for row in fitted.history] for fitted in (changed, afresh)]
+    np.testing.assert_allclose(*losses, rtol=1e-10)
+
+
 def test_the_seed_decides():
     values, labels, _ = problem()
     options = Options(initialise="xavier", epochs=2, batch=16)

@@ -120,6 +120,10 @@ def test_further_photos_count_in_their_group_alone(photos, tmp_path):
     kept = {row.group: row.kept for row in rows if row.wish == "Male"}
     assert kept["share 1"] == 1  # men: none of them blond
     assert kept["share 2"] == pytest.approx(2 / 5)  # photos 1, 5 and 9 are bleached
+    lone = study.Options(photos=3, groups=(), shares=2, grid=2)
+    (tmp_path / "lone").mkdir()
+    rows, _ = study.run(tmp_path, [Bleach()], readers, lone, tmp_path / "lone", lambda *a: None)
+    assert {row.group for row in rows} == {study.EVERYBODY, "share 1"}  # the other has one face
     few = study.Options(photos=11, groups=(), grid=2)
     (tmp_path / "few").mkdir()
     _, (alone,) = study.run(tmp_path, [Bleach()], readers, few, tmp_path / "few", lambda *a: None)

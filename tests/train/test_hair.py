@@ -12,10 +12,13 @@ from mien.errors import BadInput, MissingExtra
 from mien.faces.cache import cached_crops, to_bytes, to_unit
 from mien.faces.celeba import read_celeba
 from mien.faces.portrait import open_portrait
+from mien.generators._labels import Part, Vocabulary
 from mien.recognise.recogniser import open_recogniser
-from mien.train import hair
+from mien.train import hair, stargan
+from mien.train._stargan_data import Source, palette_of, read_sources
 from mien.train._stargan_guide import Guide
 from mien.train._stargan_hair import Palette, Shade, moments, recoloured, skin
+from mien.train._stargan_state import start
 from mien.train.hair import find, hair_masks
 from mien.train.stargan import Recipe
 from tests.celeba import noise
@@ -107,11 +110,11 @@ def test_a_painted_region_has_the_shades_moments():
 
 def test_shades_are_read_off_photos_and_lie_between():
     """Hair of known CIELAB, brighter where skin is: the line is found; amounts leave it."""
-    masks = np.zeros((12, 128, 128, 2), np.uint8)
+    masks = np.zeros((24, 128, 128, 2), np.uint8)
     masks[:, :30, :, 1] = 255
-    faces, labels = [], torch.zeros(12, 2)
-    for row in range(12):
-        light, dark = 50 + 3 * (row % 6), row < 6
+    faces, labels = [], torch.zeros(24, 2)
+    for row in range(24):
+        light, dark = 50 + 3 * (row % 6), row < 12
         colours = np.full((128, 128, 3), [light, 8.0, 10.0])
         colours[:30] = [0.5 * light - (10 if dark else -10), 2, 3]
         faces.append(np.rint(255 * lab2rgb(colours)).astype(np.uint8))
@@ -147,6 +150,76 @@ def test_a_guide_with_a_palette_paints_hair_and_draws_the_rest_inside_the_person
     assert added[2].abs().max() < 1e-6  # which other colour is wanted nobody said
 
 
+def test_a_colour_that_too_few_photos_show_is_refused():
+    faces = np.random.default_rng(0).integers(0, 256, (20, 128, 128, 3)).astype(np.uint8)
+    masks = np.full((20, 128, 128, 2), 255, np.uint8)
+    labels = (torch.arange(20)[:, None] < torch.tensor([12, 9])).float()
+    Palette.of(faces, masks, labels[:, :1], ("Black_Hair",))
+    with pytest.raises(BadInput, match="9 photos show Gray_Hair hair plainly, 10 are needed"):
+        Palette.of(faces, masks, labels, ("Black_Hair", "Gray_Hair"))
+    with pytest.raises(BadInput, match="0 photos show any hair"):
+        Palette.of(faces, 0 * masks, labels, ("Black_Hair", "Gray_Hair"))
+
+
+def source(names, seed, masked=True):
+    """Thirty photos of noise; masks are what is bright in them."""
+    faces = np.random.default_rng(seed).integers(0, 256, (30, 128, 128, 3)).astype(np.uint8)
+    masks = (faces[..., :2] > 128).astype(np.uint8) * 255
+    labels = (torch.arange(30)[:, None] % 2 == torch.arange(len(names))).float()
+    return Source(faces, np.arange(30), labels, Part(names), masks if masked else None)
+
+
+def test_shares_that_know_different_colours_make_one_palette():
+    first, second = source(("Black_Hair", "Male"), 0), source(("Blond_Hair", "Young"), 1)
+    both = palette_of([first, source(("Male",), 2), second, source(("Gray_Hair",), 3, False)])
+    assert set(both.shades) == {"Black_Hair", "Blond_Hair"}
+    assert both.shades["Blond_Hair"] is not None
+    np.testing.assert_array_equal(
+        both.shades["Blond_Hair"].by_skin, second.palette().shades["Blond_Hair"].by_skin
+    )
+    assert palette_of([source(("Male",), 2)]) is None
+
+
+def test_masks_are_mirrored_with_faces_and_reach_the_guide():
+    recipe = Recipe(
+        attributes=("Male",), width=2, depth=0, critic_width=2, critic_depth=2, batch=8,
+        guide=1.0, hair=True, tint=3.0, precision="fp32",
+    )  # fmt: skip
+    some = source(("Male",), 4)
+    batch = stargan.draw(some, 0, 1, 0, recipe)
+    bright = (batch.faces[:, :2] > to_unit(np.full((1, 1, 1, 1), 128, np.uint8)).item()).float()
+    torch.testing.assert_close(batch.masks, bright)
+    plain = {face.tobytes() for face in to_unit(some.faces)}
+    kept = [face.numpy().tobytes() in plain for face in batch.faces]
+    assert 0 < sum(kept) < 8  # some are mirrored, some are not
+    given = []
+
+    class Recording:
+        distance = staticmethod(Guide.distance)
+
+        def added(self, *asked):
+            given.append(asked)
+            return torch.zeros_like(asked[0])
+
+    state = start(recipe, Vocabulary((some.part,)))
+    state.guide = Recording()
+    loss = stargan._from_guide(state, batch, batch.faces + 0.5, recipe)
+    assert given[0][-1] is batch.masks
+    assert loss.item() == pytest.approx(0.25, rel=1e-4)  # grey: tint does not count
+    red = batch.faces + torch.tensor([0.5, 0, 0]).view(3, 1, 1)
+    assert stargan._from_guide(state, batch, red, recipe).item() > 0.25 / 3 * 2
+
+
+def test_without_masks_a_palette_changes_nothing():
+    names, labels, targets = ("Blond_Hair",), torch.zeros(1, 1), torch.ones(1, 1)
+    shade = Shade(np.ones((4, 3)), np.ones(3))
+    guide = Guide("vae-128", names, (1.0,), Palette(shade, {"Blond_Hair": shade}))
+    faces = torch.from_numpy(guide.space.decode(guide.space.sample(1, seed=2)))
+    wanted = Guide("vae-128", names).added(faces, labels, targets, names)
+    torch.testing.assert_close(guide.added(faces, labels, targets, names), wanted)
+    assert wanted.abs().max() > 0.1
+
+
 def test_hues_count_more_than_light():
     grey, red = torch.full((2, 3, 8, 8), 0.5), torch.zeros(2, 3, 8, 8)
     red[:, 0] = 0.5
@@ -174,6 +247,13 @@ def test_what_masks_need_is_said(tmp_path, monkeypatch):
     root = noise(tmp_path / "celeba", ["Wearing_Hat", "Bald", "Male"], 2, 1)
     with pytest.raises(MissingExtra, match=r"pip install --no-deps no-such-package==0\.10\.21"):
         hair_masks(read_celeba(root, "train"), quiet)
+    names = ("Male", "Young")
+    many = Recipe(guide=1.0, hair=True, attributes=names, amounts=(1.0,))
+    with pytest.raises(BadInput, match="amounts has 1 numbers for 2 names"):
+        read_sources(noise(tmp_path / "other", names, 2, 1), many)  # before hair is looked for
+    for wrong, words in (({"tint": 1.0}, "guide"), ({"emphasis": (1.0,)}, "teacher")):
+        with pytest.raises(BadInput, match=f"give {words} a weight"):
+            Recipe(**wrong)
     recipe = Recipe(guide=1.0, hair=True)
     for wrong in ({"guide": 0.0}, {"size": 64}):
         with pytest.raises(BadInput, match="needs a guide and photos of 128 px"):

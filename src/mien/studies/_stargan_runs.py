@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from mien.errors import BadInput, MienError
+from mien.faces.celeba import read_celeba
 from mien.files import write_json
 from mien.generators.stargan import open_translator
 from mien.recognise.any_size import AnySize
@@ -22,6 +23,7 @@ from mien.studies import translation
 from mien.studies._split import Progress
 from mien.studies._stargan_grids import Entry
 from mien.train import stargan
+from mien.train.hair import hair_masks
 from mien.train.run import CHECKPOINT
 
 RECIPE, RESULT = "recipe.json", "result.json"  # written first, and last
@@ -72,6 +74,9 @@ def side_by_side(
     A process that is killed costs its own run only.
     """
     found: Outcomes = {}
+    if any(entry.recipe.hair for entry in entries):  # once, and not in every process
+        data = read_celeba(bench.root, "train")
+        hair_masks(data, lambda done, of: progress(done, of, "looking for hair"))
     pool = ThreadPoolExecutor(workers)
     given = (bench.root, bench.options, folder, max(1, torch.get_num_threads() // workers))
     try:
@@ -100,12 +105,13 @@ def perform(entry: Entry, bench: Bench, folder: Path, progress: Progress) -> dic
 
     An interrupted training goes on. Raises BadInput where `folder` holds another recipe's run.
     """
-    recipe = _plain(asdict(entry.recipe))
-    key = {"recipe": recipe, "options": _plain(asdict(bench.options))}
+    recipe, options = _plain(asdict(entry.recipe)), _plain(asdict(bench.options))
     stored: dict[str, Any] | None = _stored(folder / RESULT)
-    if stored is not None and stored["key"] == key and "wholes" in stored:
-        return stored
-    if (folder / CHECKPOINT).is_file() and _stored(folder / RECIPE) != recipe:
+    if stored is not None and "wholes" in stored:  # which earlier versions did not measure
+        known = stored["key"]
+        if _completed(known["recipe"]) == recipe and known["options"] == options:
+            return stored
+    if (folder / CHECKPOINT).is_file() and _completed(_stored(folder / RECIPE)) != recipe:
         raise BadInput(f"{folder} holds a run of another recipe; delete it or name this run anew")
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / RECIPE, recipe)
@@ -119,7 +125,7 @@ def perform(entry: Entry, bench: Bench, folder: Path, progress: Progress) -> dic
     measured = (translator, photos, bench.readers, bench.options, folder, progress)
     rows, wholes = translation.measure(*measured)
     result = {
-        "key": key,
+        "key": {"recipe": recipe, "options": options},
         "rows": [asdict(row) for row in rows],
         "wholes": [asdict(whole) for whole in wholes],
     }
@@ -153,6 +159,12 @@ def _stored(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
         raise BadInput(f"{path} is damaged; delete its folder to run it again") from None
+
+
+def _completed(recipe: dict[str, Any] | None) -> dict[str, Any]:
+    """A stored recipe, with fields that came later at what they were in effect."""
+    completed: dict[str, Any] = _plain(asdict(stargan.Recipe())) | (recipe or {})
+    return completed
 
 
 def _plain(value: Any) -> Any:

@@ -31,7 +31,8 @@ TITLES = {
     "runs": "Runs, everybody, means over wishes",
     "wishes": "Wishes, everybody: seen by the judge, and by the recogniser",
     "groups": "Groups, means over wishes: seen by the judge, and cosine to the photo",
-    "spoils": "Groups: mean absolute change after a wish and the way back, and Frechet distance",
+    "spoils": "Groups: mean absolute change after a wish and the way back, and Frechet distance, "
+    "which is more for few faces: compare runs, not groups",
     "shares": "Wishes by shares of the photos: seen by the judge, and by the recogniser",
 }
 Row = dict[str, Any]

@@ -270,7 +270,8 @@ def _groups(data: CelebA, options: Options) -> tuple[np.ndarray, dict[str, np.nd
     groups = {EVERYBODY: first}
     if options.shares > 1:
         for number in range(options.shares):
-            groups[f"share {number + 1}"] = first[number :: options.shares]
+            if len(first[number :: options.shares]) > 1:  # a distance needs two
+                groups[f"share {number + 1}"] = first[number :: options.shares]
     for name in options.groups:
         for group, sign in ((name, 1), (f"not {name}", -1)):
             rows = np.flatnonzero(data.attributes.column(name) == sign)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
@@ -62,11 +63,13 @@ def read_sources(root: Path, recipe: Recipe, progress: Progress = _quiet) -> lis
     progress(photos, of, text) is called while hair is looked for, if the recipe wants it.
 
     Raises UnknownName for an attribute that CelebA's lists lack, and BadInput for
-    folders without classes.
+    folders without classes and for other than one of `amounts` or `emphasis` a name.
     """
     data = read_celeba(root, "train")
     groups = groups_of(recipe)
     columns = [_columns(data, names) for names in groups]  # a wrong name before photos are read
+    others = [read_classes(Path(folder), recipe.size) for folder in recipe.folders]
+    _check_lengths(recipe, sum(map(len, groups)) + sum(len(one.part.names) for one in others))
     masks = None
     if recipe.hair:
         masks = hair_masks(data, lambda done, of: progress(done, of, "looking for hair"))
@@ -77,7 +80,21 @@ def read_sources(root: Path, recipe: Recipe, progress: Progress = _quiet) -> lis
         rows = np.arange(share, len(data), shares)
         labels = as_labels(torch.from_numpy(data.attributes.table[rows][:, found]))
         sources.append(Source(faces, rows, labels, Part(names), masks))
-    return sources + [read_classes(Path(folder), recipe.size) for folder in recipe.folders]
+    return sources + others
+
+
+def palette_of(sources: Sequence[Source]) -> Palette | None:
+    """The colours of hair of all data sets, if any has some."""
+    known = [palette for source in sources if (palette := source.palette()) is not None]
+    return reduce(Palette.with_those, known) if known else None
+
+
+def _check_lengths(recipe: Recipe, names: int) -> None:
+    """Said before photos are read and hair is looked for, which takes long."""
+    for field in ("amounts", "emphasis"):
+        given = getattr(recipe, field)
+        if given and len(given) != names:
+            raise BadInput(f"{field} has {len(given)} numbers for {names} names; give each one")
 
 
 def groups_of(recipe: Recipe) -> list[tuple[str, ...]]:

@@ -8,6 +8,8 @@ the photo itself instead, which is as sharp as the photo.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import torch
 
@@ -31,8 +33,8 @@ class Guide:
 
         hues: share of the edits' colours that is added to photos, their light being added whole.
 
-        palette: colours of hair, which are painted where masks show it and not drawn by the
-        space; their amounts count from the usual colour.
+        palette: colours of hair, which are painted where masks are given and not drawn by the
+        space; their amounts then count from the usual colour.
         Raises UnknownName for a name without a direction, BadInput for other than one amount
         each.
         """
@@ -45,7 +47,7 @@ class Guide:
         self.directions = open_directions(f"{space}-directions")
         self.shades = palette.beyond(self.amounts) if palette else {}
         for name in names:
-            if name not in self.directions.names and name not in self.shades:
+            if name not in self.directions.names:
                 raise UnknownName("attribute of the guide", name, self.directions.names)
 
     def added(
@@ -62,7 +64,7 @@ class Guide:
             raise BadInput(f"the guide draws faces of {self.space.size} px; set size to it")
         wish = (targets - labels).round().cpu().numpy()  # 0 where either is unknown
         before = faces.cpu()
-        added = self._drawn(before, wish, names)
+        added = self._drawn(before, wish, names, () if masks is None else self.shades)
         if masks is None:
             return added.to(faces.device)
         body, hair = masks.cpu().unbind(1)
@@ -70,12 +72,12 @@ class Guide:
         after = recoloured(after, hair, [self._shade(row, names) for row in wish])
         return (after - before).to(faces.device)
 
-    def _drawn(self, faces: torch.Tensor, wish: np.ndarray, names: tuple[str, ...]) -> torch.Tensor:
-        """What the space's edits add."""
+    def _drawn(
+        self, faces: torch.Tensor, wish: np.ndarray, names: tuple[str, ...], but: Collection[str]
+    ) -> torch.Tensor:
+        """What the space's edits add; those of the names `but` are left out."""
         amounts = {
-            name: self.amounts[name] * wish[:, i]
-            for i, name in enumerate(names)
-            if name not in self.shades
+            name: self.amounts[name] * wish[:, i] for i, name in enumerate(names) if name not in but
         }
         with quickest():
             latent = self.space.encode(faces.numpy())

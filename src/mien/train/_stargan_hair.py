@@ -16,9 +16,12 @@ import numpy as np
 import torch
 from skimage.color import lab2rgb, rgb2lab
 
+from mien.errors import BadInput
+
 CHEEKS = (slice(60, 92), slice(44, 84))  # rows and columns of CelebA's crop at 128 px: skin
 LEAST = 200  # pixels of hair in the photos that tell a colour
-PHOTOS = 600  # that tell a colour
+PHOTOS = 600  # that tell a colour, at most
+FEWEST = 10  # at least
 GAIN = (0.5, 2.5)  # of the spread, at most: black hair holds little but noise
 
 
@@ -71,14 +74,29 @@ class Palette:
     def of(
         faces: np.ndarray, masks: np.ndarray, labels: torch.Tensor, names: Sequence[str]
     ) -> Palette:
-        """Of faces uint8 [N, 128, 128, 3], masks uint8 [N, 128, 128, 2], labels [N, c] of names."""
+        """Of faces uint8 [N, 128, 128, 3], masks uint8 [N, 128, 128, 2], labels [N, c] of names.
+
+        Raises BadInput for a colour of which too few photos show hair.
+        """
         plenty = masks[..., 1].sum((1, 2), dtype=np.int64) > 255 * LEAST
-        found = []
-        for known in (plenty, *(plenty & (labels[:, i].numpy() == 1) for i in range(len(names)))):
+        whose = {"": plenty} | {
+            name: plenty & (labels[:, i].numpy() == 1) for i, name in enumerate(names)
+        }
+        found = {}
+        for name, known in whose.items():
             rows = np.flatnonzero(known)
+            if len(rows) < FEWEST:
+                raise BadInput(
+                    f"{len(rows)} photos show {name or 'any'} hair plainly, {FEWEST} are needed to "
+                    "tell its colour; leave the name out or set hair=false"
+                )
             rows = rows[:: max(1, len(rows) // PHOTOS)]
-            found.append(Shade.of(faces[rows], masks[rows]))
-        return Palette(found[0], dict(zip(names, found[1:], strict=True)))
+            found[name] = Shade.of(faces[rows], masks[rows])
+        return Palette(found.pop(""), found)
+
+    def with_those(self, other: Palette) -> Palette:
+        """These colours and another palette's."""
+        return Palette(self.usual, {**other.shades, **self.shades})
 
     def beyond(self, amounts: Mapping[str, float]) -> dict[str, Shade]:
         """Every colour, its amount times away from the usual one."""

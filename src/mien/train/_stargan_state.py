@@ -65,7 +65,7 @@ class Recipe:
     decay_every: int = 1_000  # steps
     cls: float = 1.0  # weight of the labels' cross-entropy
     teacher: float = 0.0  # weight of the recogniser's own cross-entropy, if any
-    emphasis: tuple[float, ...] = ()  # how much each name counts in it; () = all alike
+    emphasis: tuple[float, ...] = ()  # how much each name counts in it, but for classes; () = alike
     jitter: float = 0.0  # by which its view is shifted, zoomed and turned at most; 0.06 = 6 %
     guide: float = 0.0  # weight of nearness to what the edits of `guided_by` would add
     lessons: int = 0  # first steps, in which the generator learns from the guide alone
@@ -102,6 +102,10 @@ class Recipe:
             raise BadInput(f"lessons={self.lessons} need a guide; give guide a weight")
         if self.hair and (not self.guide > 0 or self.size != hair.SIZE):
             raise BadInput(f"hair=true needs a guide and photos of {hair.SIZE} px; set both")
+        if (self.hues != 1 or self.tint) and not self.guide > 0:
+            raise BadInput("hues and tint are of the guide's examples; give guide a weight")
+        if self.emphasis and not self.teacher > 0:
+            raise BadInput("emphasis is the teacher's; give teacher a weight")
         if self.gain != 1 and not self.residual:
             raise BadInput(f"gain={self.gain} multiplies additions; set residual=true")
         if not 0 <= self.share <= len(self.joint):
@@ -196,7 +200,7 @@ def equip(state: State, recipe: Recipe, palette: Palette | None = None) -> None:
     if recipe.begin:
         _begin(state, recipe.begin)
     if recipe.teacher > 0:
-        state.teacher = _teacher(state.vocabulary, recipe.emphasis)
+        state.teacher = _teacher(state.vocabulary)
         state.teacher.network.to(next(state.generator.parameters()).device)
     if recipe.guide > 0:
         names = state.vocabulary.names
@@ -217,12 +221,8 @@ def _begin(state: State, model: str) -> None:
         network.load_state_dict(translator.network.state_dict())
 
 
-def _teacher(vocabulary: Vocabulary, emphasis: tuple[float, ...]) -> Recogniser:
+def _teacher(vocabulary: Vocabulary) -> Recogniser:
     """The recogniser, if it knows every name."""
-    if emphasis and len(emphasis) != len(vocabulary.names):
-        raise BadInput(
-            f"emphasis has {len(emphasis)} numbers for {len(vocabulary.names)} names; give each one"
-        )
     teacher = open_recogniser()
     for name in vocabulary.names:
         if name not in teacher.names:

