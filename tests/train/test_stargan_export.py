@@ -80,6 +80,27 @@ def test_a_gain_multiplies_what_the_exported_model_adds(tmp_path, celeba):
         replace(RECIPE, gain=1.5)
 
 
+def test_accents_multiply_what_tables_hold_of_a_name(tmp_path, celeba):
+    recipe = replace(RECIPE, condition="lookup")
+    run(celeba, tmp_path / "run", recipe)
+    plain = open_translator(tmp_path / "run" / "model")
+    names = len(plain.names)
+    accents = (1.0,) * (names - 1) + (1.5,)
+    stargan.export(celeba, tmp_path / "run", "strong", replace(recipe, accents=accents))
+    strong = open_translator(tmp_path / "run" / "strong")
+    faces = np.random.default_rng(0).uniform(-1, 1, (2, 3, 16, 16)).astype(np.float32)
+    asked = np.zeros((2, names), np.float32)
+    asked[0, 0] = asked[1, -1] = 1
+    wanted = plain.network(torch.from_numpy(faces), torch.from_numpy(asked * accents).float())
+    found = strong.network(torch.from_numpy(faces), torch.from_numpy(asked))
+    torch.testing.assert_close(found, wanted, atol=2e-2, rtol=0)  # weights are stored in fp16
+    assert (found[1] - plain.network(torch.from_numpy(faces), torch.from_numpy(asked))[1]).any()
+    with pytest.raises(BadInput, match="condition=lookup"):
+        replace(RECIPE, accents=accents)
+    with pytest.raises(BadInput, match="accents has 9 numbers"):
+        stargan.export(celeba, tmp_path / "run", "strong", replace(recipe, accents=(1.0,) * 9))
+
+
 def test_grids_show_every_photo_under_every_target(tmp_path, celeba):
     run(celeba, tmp_path / "run", RECIPE)
     with Image.open(tmp_path / "run" / "samples" / "00000004.png") as grid:

@@ -63,7 +63,7 @@ def read_sources(root: Path, recipe: Recipe, progress: Progress = _quiet) -> lis
     progress(photos, of, text) is called while hair is looked for, if the recipe wants it.
 
     Raises UnknownName for an attribute that CelebA's lists lack, and BadInput for
-    folders without classes and for other than one of `amounts` or `emphasis` a name.
+    folders without classes and for other than one of `amounts`, `emphasis` or `accents` a name.
     """
     data = read_celeba(root, "train")
     groups = groups_of(recipe)
@@ -91,7 +91,7 @@ def palette_of(sources: Sequence[Source]) -> Palette | None:
 
 def _check_lengths(recipe: Recipe, names: int) -> None:
     """Said before photos are read and hair is looked for, which takes long."""
-    for field in ("amounts", "emphasis"):
+    for field in ("amounts", "emphasis", "accents"):
         given = getattr(recipe, field)
         if given and len(given) != names:
             raise BadInput(f"{field} has {len(given)} numbers for {names} names; give each one")

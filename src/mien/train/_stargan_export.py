@@ -13,7 +13,7 @@ from mien.checkpoint import save_model
 from mien.errors import BadInput
 from mien.faces.cache import to_unit
 from mien.generators._labels import Part, Vocabulary
-from mien.generators.stargan import Generator, StarGAN, open_translator
+from mien.generators.stargan import Generator, Norm, StarGAN, open_translator
 from mien.measure.translation import translation_table
 from mien.recognise.recogniser import Recogniser, open_recogniser
 from mien.train._stargan_data import celeba_test, groups_of
@@ -43,7 +43,7 @@ def export(
         state.load(saved)
     except (RuntimeError, ValueError) as error:
         raise BadInput(f"{folder} was trained at other sizes; give its --recipe again") from error
-    tensors = half_precision(_strengthened(state.averaged.module, recipe.gain).state_dict())
+    tensors = half_precision(_strengthened(state.averaged.module, recipe).state_dict())
     card = _card(name, recipe, state.vocabulary, saved)
     save_model(folder / name, tensors, card)
     if progress is not None:
@@ -55,11 +55,23 @@ def export(
     return card
 
 
-def _strengthened(network: Generator, gain: float) -> Generator:
-    """A residual generator that adds `gain` times as much; its last layer is linear."""
+def _strengthened(network: Generator, recipe: Recipe) -> Generator:
+    """The generator with the recipe's accents, adding `gain` times as much by its last layer.
+
+    Raises BadInput for other than one accent a name.
+    """
     last: Any = network.main[-1]
+    accents = torch.ones(network.shape.labels)
+    if recipe.accents:
+        if len(recipe.accents) > len(accents):
+            raise BadInput(f"accents has {len(recipe.accents)} numbers for {len(accents)} names")
+        accents[: len(recipe.accents)] = torch.tensor(recipe.accents)
     with torch.no_grad():
-        last.weight.mul_(gain)
+        last.weight.mul_(recipe.gain)
+        for norm in network.modules():
+            if isinstance(norm, Norm) and norm.lookup:
+                norm.gain.mul_(accents[:, None])
+                norm.bias.mul_(accents[:, None])
     return network
 
 

@@ -79,6 +79,7 @@ class Recipe:
     penalty: float = 10.0  # weight of slopes other than 1
     average: float = 0.999  # of the exported weights, a step of the generator; 0: the last ones
     gain: float = 1.0  # by which the exported model's additions are multiplied, if it is residual
+    accents: tuple[float, ...] = ()  # by which its tables' rows are multiplied, one a name; () = 1
     precision: str = "quickest"  # of convolutions: "bf16" where the CPU has units for it, or "fp32"
     seed: int = 0
     log_every: int = 10  # steps
@@ -108,6 +109,8 @@ class Recipe:
             raise BadInput("emphasis is the teacher's; give teacher a weight")
         if self.gain != 1 and not self.residual:
             raise BadInput(f"gain={self.gain} multiplies additions; set residual=true")
+        if self.accents and self.condition != "lookup":
+            raise BadInput("accents multiply rows of lookup tables; set condition=lookup")
         if not 0 <= self.share <= len(self.joint):
             raise BadInput(f"share={self.share} of {len(self.joint)} joint shares; count from 1")
         self.shape(1), self.critic(1)  # sizes that cannot be are refused before any photo is read
