@@ -70,7 +70,8 @@ def test_a_gain_multiplies_what_the_exported_model_adds(tmp_path, celeba):
     recipe = replace(RECIPE, residual=True)
     run(celeba, tmp_path / "run", recipe)
     plain = open_translator(tmp_path / "run" / "model").network
-    stargan.export(celeba, tmp_path / "run", "strong", replace(recipe, gain=1.5))
+    card = stargan.export(celeba, tmp_path / "run", "strong", replace(recipe, gain=1.5))
+    assert card["recipe"]["gain"] == 1.5  # the card tells what was exported
     strong = open_translator(tmp_path / "run" / "strong").network
     faces, labels = torch.rand(3, 3, 16, 16) - 0.5, torch.eye(3)
     added = [network(faces, labels) - faces for network in (plain, strong)]
@@ -97,8 +98,9 @@ def test_accents_multiply_what_tables_hold_of_a_name(tmp_path, celeba):
     assert (found[1] - plain.network(torch.from_numpy(faces), torch.from_numpy(asked))[1]).any()
     with pytest.raises(BadInput, match="condition=lookup"):
         replace(RECIPE, accents=accents)
-    with pytest.raises(BadInput, match="accents has 9 numbers"):
-        stargan.export(celeba, tmp_path / "run", "strong", replace(recipe, accents=(1.0,) * 9))
+    for wrong in (2, 9):
+        with pytest.raises(BadInput, match=f"accents has {wrong} numbers for {names} names"):
+            stargan.export(celeba, tmp_path / "run", "x", replace(recipe, accents=(1.0,) * wrong))
 
 
 def test_grids_show_every_photo_under_every_target(tmp_path, celeba):

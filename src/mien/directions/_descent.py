@@ -13,9 +13,7 @@ if TYPE_CHECKING:
     import torch
 
 BLOCK, BLOCK_BF16 = 64, 512  # faces pulled at a time, while they are in the cache
-LANES = (
-    16  # float32 numbers of a register: a product of so many columns takes no longer than of one
-)
+LANES = 16  # float32 numbers of a register: so many columns take no longer than one
 AFRESH = 100  # epochs after which all faces are pulled again, so that roundings do not add up
 Step = Callable[[np.ndarray, np.ndarray], None]  # takes the gradients of F and b
 

@@ -43,7 +43,8 @@ def export(
         state.load(saved)
     except (RuntimeError, ValueError) as error:
         raise BadInput(f"{folder} was trained at other sizes; give its --recipe again") from error
-    tensors = half_precision(_strengthened(state.averaged.module, recipe).state_dict())
+    names = len(state.vocabulary.names)
+    tensors = half_precision(_strengthened(state.averaged.module, names, recipe).state_dict())
     card = _card(name, recipe, state.vocabulary, saved)
     save_model(folder / name, tensors, card)
     if progress is not None:
@@ -55,23 +56,22 @@ def export(
     return card
 
 
-def _strengthened(network: Generator, recipe: Recipe) -> Generator:
+def _strengthened(network: Generator, names: int, recipe: Recipe) -> Generator:
     """The generator with the recipe's accents, adding `gain` times as much by its last layer.
 
-    Raises BadInput for other than one accent a name.
+    names: of all labels, which are the first rows of its tables.
+    Raises BadInput for other than one accent each.
     """
+    accents = torch.tensor(recipe.accents or (1.0,) * names)[:, None]
+    if len(accents) != names:
+        raise BadInput(f"accents has {len(accents)} numbers for {names} names; give each one")
     last: Any = network.main[-1]
-    accents = torch.ones(network.shape.labels)
-    if recipe.accents:
-        if len(recipe.accents) > len(accents):
-            raise BadInput(f"accents has {len(recipe.accents)} numbers for {len(accents)} names")
-        accents[: len(recipe.accents)] = torch.tensor(recipe.accents)
     with torch.no_grad():
         last.weight.mul_(recipe.gain)
         for norm in network.modules():
             if isinstance(norm, Norm) and norm.lookup:
-                norm.gain.mul_(accents[:, None])
-                norm.bias.mul_(accents[:, None])
+                norm.gain[:names] *= accents
+                norm.bias[:names] *= accents
     return network
 
 
@@ -110,5 +110,5 @@ def _card(
         "steps": saved["step"],
         "data": "CelebA train split (15,000 photos, mirrored at random)",
         "licence": "Apache-2.0 code; weights for non-commercial research (CelebA's terms)",
-        "recipe": saved["recipe"],
+        "recipe": saved["recipe"] | {"gain": recipe.gain, "accents": list(recipe.accents)},
     }

@@ -32,7 +32,6 @@ class Guide:
         """names: of all labels; amounts: of their edits, in calibrated units, 1 where not given.
 
         hues: share of the edits' colours that is added to photos, their light being added whole.
-
         palette: colours of hair, which are painted where masks are given and not drawn by the
         space; their amounts then count from the usual colour.
         Raises UnknownName for a name without a direction, BadInput for other than one amount
