@@ -14,7 +14,6 @@ from mien.errors import BadInput
 from mien.generators._labels import Part
 from mien.train import stargan
 from mien.train._stargan_data import Source
-from mien.train._stargan_guide import Guide
 from mien.train.devices import open_devices
 from mien.train.run import Run
 from tests.train.test_stargan import TOY, coloured
@@ -42,8 +41,6 @@ class Teacher:
 
 class Reddens:
     """A guide that adds red to whatever is asked for."""
-
-    distance = staticmethod(Guide.distance)
 
     def added(self, faces, labels, targets, names, masks=None):
         change = torch.zeros_like(faces)

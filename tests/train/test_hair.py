@@ -16,7 +16,7 @@ from mien.generators._labels import Part, Vocabulary
 from mien.recognise.recogniser import open_recogniser
 from mien.train import hair, stargan
 from mien.train._stargan_data import Source, palette_of, read_sources
-from mien.train._stargan_guide import Guide
+from mien.train._stargan_guide import Edits, distance
 from mien.train._stargan_hair import Palette, Shade, moments, recoloured, skin
 from mien.train._stargan_state import start
 from mien.train.hair import find, hair_masks
@@ -131,7 +131,7 @@ def test_a_guide_with_a_palette_paints_hair_and_draws_the_rest_inside_the_person
     flat = Shade(np.array([[60.0, 5, 20], [0, 0, 0], [0, 0, 0], [0, 0, 0]]), np.ones(3))
     palette = Palette(flat, {"Blond_Hair": flat})
     names = ("Blond_Hair", "Male")
-    guide, plain = Guide("vae-128", names, (1.0, 1.5), palette), Guide("vae-128", names, (1.0, 1.5))
+    guide, plain = Edits("vae-128", names, (1.0, 1.5), palette), Edits("vae-128", names, (1.0, 1.5))
     faces = torch.from_numpy(guide.space.decode(guide.space.sample(3, seed=1)))
     labels = torch.tensor([[0.0, 0.0], [0.0, 0.0], [1.0, 0.0]])
     targets = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])  # Blond; Male; not Blond
@@ -195,8 +195,6 @@ def test_masks_are_mirrored_with_faces_and_reach_the_guide():
     given = []
 
     class Recording:
-        distance = staticmethod(Guide.distance)
-
         def added(self, *asked):
             given.append(asked)
             return torch.zeros_like(asked[0])
@@ -213,9 +211,9 @@ def test_masks_are_mirrored_with_faces_and_reach_the_guide():
 def test_without_masks_a_palette_changes_nothing():
     names, labels, targets = ("Blond_Hair",), torch.zeros(1, 1), torch.ones(1, 1)
     shade = Shade(np.ones((4, 3)), np.ones(3))
-    guide = Guide("vae-128", names, (1.0,), Palette(shade, {"Blond_Hair": shade}))
+    guide = Edits("vae-128", names, (1.0,), Palette(shade, {"Blond_Hair": shade}))
     faces = torch.from_numpy(guide.space.decode(guide.space.sample(1, seed=2)))
-    wanted = Guide("vae-128", names).added(faces, labels, targets, names)
+    wanted = Edits("vae-128", names).added(faces, labels, targets, names)
     torch.testing.assert_close(guide.added(faces, labels, targets, names), wanted)
     assert wanted.abs().max() > 0.1
 
@@ -224,15 +222,15 @@ def test_hues_count_more_than_light():
     grey, red = torch.full((2, 3, 8, 8), 0.5), torch.zeros(2, 3, 8, 8)
     red[:, 0] = 0.5
     nothing = torch.zeros(2, 3, 8, 8)
-    assert Guide.distance(grey, nothing, tint=3).item() == pytest.approx(0.25, rel=1e-5)
+    assert distance(grey, nothing, tint=3).item() == pytest.approx(0.25, rel=1e-5)
     light = 0.299 * 0.5
     hue = ((0.5 - light) ** 2 + 2 * light**2) / 3
-    assert Guide.distance(red, nothing, tint=3).item() == pytest.approx(0.25 / 3 + 3 * hue)
+    assert distance(red, nothing, tint=3).item() == pytest.approx(0.25 / 3 + 3 * hue)
 
 
 def test_less_of_the_hue_leaves_the_light_of_an_edit():
     names, labels, targets = ("Male",), torch.zeros(2, 1), torch.ones(2, 1)
-    full, half = Guide("vae-128", names, (1.5,)), Guide("vae-128", names, (1.5,), hues=0.5)
+    full, half = Edits("vae-128", names, (1.5,)), Edits("vae-128", names, (1.5,), hues=0.5)
     faces = torch.from_numpy(full.space.decode(full.space.sample(2, seed=5)))
     first, second = (guide.added(faces, labels, targets, names) for guide in (full, half))
     weights = torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)

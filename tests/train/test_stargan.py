@@ -11,12 +11,12 @@ from PIL import Image
 from mien.checkpoint import save_model
 from mien.directions import edit, open_directions
 from mien.errors import BadInput, BadModel, UnknownName
-from mien.generators import open_space
+from mien.generators import open_space, open_translator
 from mien.generators._labels import Part, Vocabulary
 from mien.published import _stargan
 from mien.train import _stargan_state, stargan
 from mien.train._stargan_data import Source, read_classes
-from mien.train._stargan_guide import Guide
+from mien.train._stargan_guide import Edits
 from mien.train.run import Run, half_precision
 from mien.train.stargan import Batch, Recipe
 from tests.parity import fill
@@ -227,8 +227,6 @@ def test_lessons_teach_what_the_guide_adds(tmp_path):
             change[:, 0] = (targets - labels)[:, :, None] * 0.5
             return change
 
-        distance = staticmethod(Guide.distance)
-
     state = _stargan_state.start(recipe, Vocabulary((source.part,)))
     state.guide = Reddens()
     before = state.critic.state_dict()["conv1.weight"].clone()
@@ -246,7 +244,7 @@ def test_lessons_teach_what_the_guide_adds(tmp_path):
 
 def test_a_guide_edits_as_its_space_does():
     """What it adds to a decoded face is the space's own edit of it, and nothing unasked."""
-    guide = Guide("vae-128", ("Male", "Young"), (1.5, 1.0))
+    guide = Edits("vae-128", ("Male", "Young"), (1.5, 1.0))
     space, named = open_space("vae-128"), open_directions("vae-128-directions")
     latent = space.sample(2, seed=3)
     faces = space.decode(latent)
@@ -264,21 +262,90 @@ def test_a_guide_edits_as_its_space_does():
     with pytest.raises(BadInput, match="128 px"):
         guide.added(torch.zeros(1, 3, 64, 64), labels[:1], targets[:1], names)
     with pytest.raises(UnknownName, match="guide"):
-        Guide("vae-128", ("Redness",))
+        Edits("vae-128", ("Redness",))
     with pytest.raises(BadInput, match="1 numbers for 2 names"):
-        Guide("vae-128", ("Male", "Young"), (2.0,))
+        Edits("vae-128", ("Male", "Young"), (2.0,))
+
+
+def saved(state, recipe, folder):
+    """A model folder of an untrained generator, whose card is read from its folder's name."""
+    parts = state.vocabulary.parts
+    card = {
+        "name": folder.name, "kind": "translator", "architecture": "stargan",
+        "options": asdict(recipe.shape(state.vocabulary.width)),
+        "parts": [{"names": list(part.names), "kind": part.kind} for part in parts],
+        "input": {"size": 16, "frame": "celeba", "range": [-1, 1]},
+    }  # fmt: skip
+    save_model(folder, half_precision(state.generator.state_dict()), card)
+    return folder
+
+
+def test_a_translator_shows_what_another_adds(tmp_path):
+    """Its translations are the examples, of every data set that it knows, and of no other names."""
+    known = Vocabulary((Part(("red", "green")), Part(("calm", "cross"), "classes")))
+    tables = replace(TOY, condition="lookup", residual=True)
+    state = _stargan_state.start(tables, known)
+    for name, value in state.generator.named_parameters():
+        if "gain" in name:
+            torch.nn.init.normal_(value)
+    folder = saved(state, tables, tmp_path / "shows")
+    recipe = replace(TOY, guide=1.0, guided_by=str(folder), precision="fp32")
+    pupil = _stargan_state.start(recipe, known)
+    _stargan_state.equip(pupil, recipe)
+    faces, labels = torch.rand(3, 3, 16, 16) - 0.5, torch.tensor([[1.0, 0], [0, 1], [1, 0]])
+    for number, part in enumerate(known.parts):
+        shown = open_translator(folder).translate(faces.numpy(), labels.numpy(), number)
+        added = pupil.guide.added(faces, labels, labels, part.names)
+        assert added.abs().max() > 0.01
+        found = (faces + added).clamp(-1, 1)
+        torch.testing.assert_close(found, torch.from_numpy(shown), rtol=0, atol=1e-5)
+    with pytest.raises(BadInput, match="16 px"):
+        pupil.guide.added(torch.zeros(1, 3, 32, 32), labels[:1], labels[:1], ("red", "green"))
+    for wrong in ({"amounts": (1.0,) * 4}, {"hues": 0.5}):
+        with pytest.raises(BadInput, match="leave out hair, amounts and hues"):
+            _stargan_state.equip(pupil, replace(recipe, **wrong))
+    other = _stargan_state.start(recipe, Vocabulary((Part(("blue",)),)))
+    with pytest.raises(BadInput, match="translates red, green, calm, cross"):
+        _stargan_state.equip(other, recipe)
+
+
+def test_label_maps_begin_with_the_mean_of_lookup_tables(tmp_path):
+    """Deaf to labels, it translates as the tables do when half of every label is there."""
+    known = Vocabulary((Part(("red", "green")),))
+    recipe = replace(TOY, condition="lookup")
+    tables = _stargan_state.start(recipe, known)
+    for value in tables.generator.parameters():
+        torch.nn.init.normal_(value, std=0.3)
+    folder = saved(tables, recipe, tmp_path / "tables")
+    maps = replace(TOY, begin=str(folder), loud=0.0)
+    state = _stargan_state.start(maps, known)
+    _stargan_state.equip(state, maps)
+    faces, half = torch.rand(2, 3, 16, 16) - 0.5, torch.full((2, 2), 0.5)
+    with torch.no_grad():
+        wanted = tables.generator(faces, half)
+        for labels in (half, torch.eye(2)):
+            found = state.generator(faces, labels)
+            torch.testing.assert_close(found, wanted, rtol=0, atol=0.02)  # float16
+    assert torch.equal(state.averaged.module(faces, half), state.generator(faces, half))
+
+
+def test_loud_maps_have_multiplied_first_weights():
+    parts = Vocabulary((Part(("red", "green")),))
+    weights = [
+        _stargan_state.start(replace(TOY, loud=loud), parts).generator.main[0].weight
+        for loud in (1.0, 50.0)
+    ]
+    torch.testing.assert_close(weights[1][:, 3:], 50 * weights[0][:, 3:])
+    assert torch.equal(weights[1][:, :3], weights[0][:, :3])
+    with pytest.raises(BadInput, match="set condition=maps"):
+        replace(TOY, condition="lookup", loud=2.0)
 
 
 def test_a_training_begins_with_a_models_weights(tmp_path):
     source = coloured(16, ["red"], 0)
     recipe = replace(TOY, begin=str(tmp_path / "first"))
     first = _stargan_state.start(replace(TOY, seed=5), Vocabulary((source.part,)))
-    card = {
-        "name": "first", "kind": "translator", "architecture": "stargan",
-        "options": asdict(TOY.shape(1)), "parts": [{"names": ["red"], "kind": "binary"}],
-        "input": {"size": 16, "frame": "celeba", "range": [-1, 1]},
-    }  # fmt: skip
-    save_model(tmp_path / "first", half_precision(first.generator.state_dict()), card)
+    saved(first, TOY, tmp_path / "first")
     state = _stargan_state.start(recipe, Vocabulary((source.part,)))
     _stargan_state.equip(state, recipe)
     for network in (state.generator, state.averaged.module):

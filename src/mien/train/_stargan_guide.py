@@ -3,12 +3,15 @@
 Viazovetskyi et al., "StyleGAN2 Distillation for Feed-forward Image Manipulation" (ECCV
 2020): a generator's edits are examples for a network that needs no latent. They
 are smooth; what is finer, and real, is left to the discriminator. Hair may be recoloured in
-the photo itself instead, which is as sharp as the photo.
+the photo itself instead, which is as sharp as the photo. A trained translator's pictures are
+examples, too, for one of other sizes or another condition (Hinton et al., "Distilling the
+Knowledge in a Neural Network", 2015).
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -16,13 +19,29 @@ import torch
 from mien.directions import edit, open_directions
 from mien.errors import BadInput, UnknownName
 from mien.generators import open_space
+from mien.generators._labels import Vocabulary
+from mien.generators.stargan import StarGAN
 from mien.runtime.precision import quickest
 from mien.train._stargan_hair import Palette, Shade, recoloured
 
 LIGHT = (0.299, 0.587, 0.114)  # of red, green and blue
 
 
-class Guide:
+class Guide(Protocol):
+    """Who shows what is to be added to photos."""
+
+    def added(
+        self, faces: torch.Tensor, labels: torch.Tensor, targets: torch.Tensor,
+        names: tuple[str, ...], masks: torch.Tensor | None = None,
+    ) -> torch.Tensor:  # fmt: skip
+        """[N, 3, S, S]: to faces in [-1, 1] with labels [N, c] of names, to have targets [N, c].
+
+        masks: [N, 2, S, S] in [0, 1], the person, outside of whom nothing is added, and the
+        hair. Raises BadInput for faces of a size that it does not draw.
+        """
+
+
+class Edits:
     """Edits of an embedded space along its own directions, and colours of hair."""
 
     def __init__(
@@ -53,12 +72,7 @@ class Guide:
         self, faces: torch.Tensor, labels: torch.Tensor, targets: torch.Tensor,
         names: tuple[str, ...], masks: torch.Tensor | None = None,
     ) -> torch.Tensor:  # fmt: skip
-        """[N, 3, S, S]: what edits from labels to targets [N, c] of names add to faces in [-1, 1].
-
-        masks: [N, 2, S, S] in [0, 1], the person, outside of whom nothing is added, and the
-        hair. Computed on the CPU, wherever the faces are.
-        Raises BadInput for faces of another size than the space's.
-        """
+        """What edits from labels to targets add. Computed on the CPU, wherever the faces are."""
         if faces.shape[2] != self.space.size:
             raise BadInput(f"the guide draws faces of {self.space.size} px; set size to it")
         wish = (targets - labels).round().cpu().numpy()  # 0 where either is unknown
@@ -91,14 +105,42 @@ class Guide:
         wanted = [self.shades.get(names[i]) for i in np.flatnonzero(wish > 0)]
         return next((shade for shade in wanted if shade is not None), None)
 
-    @staticmethod
-    def distance(found: torch.Tensor, wanted: torch.Tensor, tint: float = 0.0) -> torch.Tensor:
-        """Mean squared difference of additions [N, 3, S, S], differences of hue 1 + tint times.
 
-        At full size: compared more coarsely, a chequered pattern goes unseen and grows.
-        """
-        away = found - wanted
-        return away.square().mean() + tint * (away - _light(away)).square().mean()
+class Translations:
+    """What a trained StarGAN adds, whatever the photos' own labels are."""
+
+    def __init__(self, model: StarGAN, vocabulary: Vocabulary) -> None:
+        """Raises BadInput for a model that translates other names."""
+        if model.vocabulary != vocabulary:
+            raise BadInput(
+                f"guided_by={model.card['name']} translates {', '.join(model.names)}; "
+                "give attributes that are its own"
+            )
+        self.model = model
+
+    @torch.no_grad()
+    def added(
+        self, faces: torch.Tensor, labels: torch.Tensor, targets: torch.Tensor,
+        names: tuple[str, ...], masks: torch.Tensor | None = None,
+    ) -> torch.Tensor:  # fmt: skip
+        """The difference that its translations make. Computed where the faces are."""
+        if faces.shape[2] != self.model.size:
+            raise BadInput(f"the guide draws faces of {self.model.size} px; set size to it")
+        parts = self.model.vocabulary
+        part = [one.names for one in parts.parts].index(names)
+        with quickest(faces.device.type):
+            made = self.model.network.to(faces.device)(faces, parts.vector(targets, part))
+        added: torch.Tensor = made - faces
+        return added
+
+
+def distance(found: torch.Tensor, wanted: torch.Tensor, tint: float = 0.0) -> torch.Tensor:
+    """Mean squared difference of additions [N, 3, S, S], differences of hue 1 + tint times.
+
+    At full size: compared more coarsely, a chequered pattern goes unseen and grows.
+    """
+    away = found - wanted
+    return away.square().mean() + tint * (away - _light(away)).square().mean()
 
 
 def _light(pictures: torch.Tensor) -> torch.Tensor:

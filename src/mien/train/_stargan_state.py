@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
+from mien.checkpoint import find_model, load_card
 from mien.errors import BadInput, UnknownName
 from mien.generators import open_translator
 from mien.generators._labels import Vocabulary
@@ -20,10 +21,11 @@ from mien.generators.stargan import (
 )
 from mien.recognise.recogniser import Recogniser, open_recogniser
 from mien.train import hair
-from mien.train._stargan_guide import Guide
+from mien.train._stargan_guide import Edits, Guide, Translations
 from mien.train._stargan_hair import Palette
 from mien.train.adversarial import hinge_sides, wasserstein_sides
 
+Tensors = dict[str, torch.Tensor]
 Sides = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 LOSSES: dict[str, tuple[Sides, bool]] = {  # the discriminator's terms, and whether slopes count
     "wgan-gp": (wasserstein_sides, True),
@@ -43,13 +45,15 @@ class Recipe:
     joint: tuple[str, ...] = ()  # A+B,C+D: shares of the photos of which only these are known
     share: int = 0  # which of them, from 1, is learned from alone; 0: all
     folders: tuple[str, ...] = ()  # further data sets: square faces in one folder a class
-    begin: str = ""  # the translator, of the same shape and names, whose weights learn further
+    begin: str = ""  # the translator, of the same shape and names, whose weights learn further;
+    # with label maps it may be one of lookup tables
     size: int = 128  # px
     width: int = 64  # of the generator
     depth: int = 6  # its residual blocks
     critic_width: int = 64
     critic_depth: int = 6  # levels of the discriminator
     condition: str = "maps"  # or "lookup": a gain and bias a label in every normalisation
+    loud: float = 1.0  # by which the maps' first weights are multiplied before they learn
     reading: str = "sum"  # of lookup tables by several labels; "mean"; "first" as DLIM2020
     residual: bool = False  # what the generator draws is added to the photo
     loss: str = "wgan-gp"  # or "hinge-gp", "hinge"
@@ -67,9 +71,9 @@ class Recipe:
     teacher: float = 0.0  # weight of the recogniser's own cross-entropy, if any
     emphasis: tuple[float, ...] = ()  # how much each name counts in it, but for classes; () = alike
     jitter: float = 0.0  # by which its view is shifted, zoomed and turned at most; 0.06 = 6 %
-    guide: float = 0.0  # weight of nearness to what the edits of `guided_by` would add
+    guide: float = 0.0  # weight of nearness to what `guided_by` would add
     lessons: int = 0  # first steps, in which the generator learns from the guide alone
-    guided_by: str = "vae-128"  # a space with directions of the labels
+    guided_by: str = "vae-128"  # a space with directions of the labels, or a translator of them
     hair: bool = False  # examples of hair colours are recoloured photos instead (128 px only)
     amounts: tuple[float, ...] = ()  # of its edits, one a name, in calibrated units; () = 1 each
     hues: float = 1.0  # share of the colour of these edits that is taught; their light is whole
@@ -107,6 +111,8 @@ class Recipe:
             raise BadInput("hues and tint are of the guide's examples; give guide a weight")
         if self.emphasis and not self.teacher > 0:
             raise BadInput("emphasis is the teacher's; give teacher a weight")
+        if self.loud != 1 and self.condition != "maps":
+            raise BadInput(f"loud={self.loud} multiplies weights of label maps; set condition=maps")
         if self.gain != 1 and not self.residual:
             raise BadInput(f"gain={self.gain} multiplies additions; set residual=true")
         if self.accents and self.condition != "lookup":
@@ -178,6 +184,9 @@ def start(recipe: Recipe, vocabulary: Vocabulary, device: str = "cpu") -> State:
     """
     torch.manual_seed(recipe.seed)
     generator = Generator(recipe.shape(vocabulary.width))
+    with torch.no_grad():
+        first: Any = generator.main[0]
+        first.weight[:, 3:] *= recipe.loud  # none with tables
     critic = Discriminator(recipe.critic(len(vocabulary.names)))
     for network in (generator, critic):
         network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -206,22 +215,56 @@ def equip(state: State, recipe: Recipe, palette: Palette | None = None) -> None:
         state.teacher = _teacher(state.vocabulary)
         state.teacher.network.to(next(state.generator.parameters()).device)
     if recipe.guide > 0:
-        names = state.vocabulary.names
-        state.guide = Guide(recipe.guided_by, names, recipe.amounts, palette, recipe.hues)
+        state.guide = _guide(state.vocabulary, recipe, palette)
+
+
+def _guide(vocabulary: Vocabulary, recipe: Recipe, palette: Palette | None) -> Guide:
+    """Who shows what is to be added: a space, or a translator of the same names."""
+    name = recipe.guided_by
+    if load_card(find_model(name))["kind"] != "translator":
+        return Edits(name, vocabulary.names, recipe.amounts, palette, recipe.hues)
+    if recipe.hair or recipe.amounts or recipe.hues != 1:
+        raise BadInput(f"guided_by={name} is a translator; leave out hair, amounts and hues")
+    return Translations(_stargan(name, "guided_by"), vocabulary)
 
 
 def _begin(state: State, model: str) -> None:
     """Give the generator and its average the weights of a translator."""
-    translator = open_translator(model)
-    if not isinstance(translator, StarGAN):
-        raise BadInput(f"begin={model} is no StarGAN; give one that mien train stargan made")
-    ours = (state.generator.shape, state.vocabulary)
-    if (translator.network.shape, translator.vocabulary) != ours:
+    translator = _stargan(model, "begin")
+    ours, theirs = state.generator.shape, translator.network.shape
+    weights = translator.network.state_dict()
+    if ours.condition == "maps" and theirs.condition == "lookup":
+        theirs = replace(theirs, condition="maps")
+        weights = _with_maps(weights, state.generator.state_dict())
+    if (theirs, translator.vocabulary) != (ours, state.vocabulary):
         raise BadInput(
             f"begin={model} is a network of other sizes or names; give those of its card's recipe"
         )
     for network in (state.generator, state.averaged.module):
-        network.load_state_dict(translator.network.state_dict())
+        network.load_state_dict(weights)
+
+
+def _with_maps(tables: Tensors, drawn: Tensors) -> Tensors:
+    """Weights for label maps from those of lookup tables, of whose rows half is always there.
+
+    Those of the maps themselves stay as drawn.
+    """
+    found = drawn | {key: value for key, value in tables.items() if not key.endswith(".gain")}
+    for key, value in tables.items():
+        if key.endswith(".gain"):
+            name = key.removesuffix(".gain")
+            found[f"{name}.weight"] = 1 + value.sum(0) / 2
+            found[f"{name}.bias"] = tables[f"{name}.bias"].sum(0) / 2
+    first = "main.0.weight"
+    found[first] = torch.cat([tables[first], drawn[first][:, tables[first].shape[1] :]], 1)
+    return found
+
+
+def _stargan(model: str, field: str) -> StarGAN:
+    translator = open_translator(model)
+    if not isinstance(translator, StarGAN):
+        raise BadInput(f"{field}={model} is no StarGAN; give one that mien train stargan made")
+    return translator
 
 
 def _teacher(vocabulary: Vocabulary) -> Recogniser:

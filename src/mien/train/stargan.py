@@ -24,6 +24,7 @@ from mien.runtime.precision import autocast, quickest
 from mien.train import augment
 from mien.train._stargan_data import Source, celeba_test, palette_of, read_sources
 from mien.train._stargan_export import export
+from mien.train._stargan_guide import distance
 from mien.train._stargan_state import LOSSES, Recipe, State, equip, start
 from mien.train._stargan_watch import save_grid
 from mien.train.adversarial import unit_slope
@@ -253,7 +254,7 @@ def _from_guide(state: State, batch: Batch, made: torch.Tensor, recipe: Recipe) 
     names = state.vocabulary.parts[batch.part].names
     wish = batch.faces, batch.labels, batch.targets
     added = state.guide.added(*wish, names, batch.masks)
-    return state.guide.distance(made - batch.faces, added, recipe.tint)
+    return distance(made - batch.faces, added, recipe.tint)
 
 
 def _pictures(
