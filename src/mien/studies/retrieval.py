@@ -6,7 +6,8 @@ gallery without the query). Three protocols: Smiling adjusted for every query, o
 random attribute flipped a query, and three. The paper's rows are the basis with no
 preference, with the preferences that rank best, and with the best that keep identity,
 both chosen on the valid split; beside them what `mien find` does by default, the best that
-grant the wish as often, and baselines learned from the train split.
+grant the wish as often, adjustments and preferences learned as functions of the query, and
+baselines. What is learned is learned from the train split.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from mien.generators.contract import Space
+from mien.search.distance import rank
 from mien.search.find import STRESS
 from mien.search.preference import Preference
 from mien.studies import _baselines as baselines
@@ -28,12 +30,13 @@ from mien.studies._retrieval_report import write
 from mien.studies._scores import Scorer
 from mien.studies._split import Progress, Split, embeddings, encode_split
 from mien.studies._table import output_folder
-from mien.train import tirg
+from mien.train import policy, tirg
 from mien.types import Directions
 
 BASELINES = ("euclidean", "legacy", "interfacegan", "tirg")
 OURS = ("no preference", "adjusted preferred", "identity constrained", "wish kept", "best nDCG")
-METHODS = (*BASELINES, *OURS)
+LEARNED = "learned wish"  # moves and weights of each query by a policy
+METHODS = (*BASELINES, *OURS, LEARNED)
 
 
 @dataclass(frozen=True)
@@ -43,18 +46,19 @@ class Options:
     queries: int = 1000  # drawn from the gallery; a query never finds itself
     seed: int = 0  # of queries, random attributes and intervals
     limit: int | None = None  # photos of valid and test split; None = whole splits
-    train: int | None = None  # photos that baselines learn from; None = the whole train split
-    steps: int = 3000  # of TIRG's training
+    train: int | None = None  # photos that are learned from; None = the whole train split
+    steps: int = 3000  # of TIRG's training, and two thirds of them of the policy's
     rounds: int = 2000  # of the bootstrap behind the intervals
 
 
 @dataclass(frozen=True)
 class Bench:
-    """What every ranking is made of: the gallery, the basis, and what baselines have learned."""
+    """What every ranking is made of: the gallery, the basis, and what was learned before."""
 
     test: Split
     basis: Directions
     learned: baselines.Learned
+    policy: policy.Policy
 
 
 def run(
@@ -70,8 +74,7 @@ def run(
     test = encode_split(root, "test", space, progress, options.limit)
     train = encode_split(root, "train", space, progress, options.train)
     known, people = embeddings(valid, progress), embeddings(test, progress)
-    composing = tirg.Options(steps=options.steps, seed=options.seed)
-    bench = Bench(test, basis, baselines.learn(train, basis, composing, progress))
+    bench = _learn(train, test, basis, options, progress)
     rows: list[dict[str, Any]] = []
     wishes: dict[str, dict[str, Preference]] = {}
     for protocol in PROTOCOLS:
@@ -92,6 +95,17 @@ def run(
     return rows
 
 
+def _learn(
+    train: Split, test: Split, basis: Directions, options: Options, progress: Progress
+) -> Bench:
+    composing = tirg.Options(steps=options.steps, seed=options.seed)
+    learned = baselines.learn(train, basis, composing, progress)
+    asking = policy.Options(steps=max(1, 2 * options.steps // 3), seed=options.seed)
+    labels = train.attributes.select(basis.names).table
+    asks = policy.fit(train.latent.flat, labels, basis.vectors, asking, progress)
+    return Bench(test, basis, learned, asks)
+
+
 def rankings(
     bench: Bench, task: Task, wishes: Mapping[str, Preference], stretch: float
 ) -> Iterator[tuple[str, Sequence[np.ndarray]]]:
@@ -103,3 +117,6 @@ def rankings(
     yield "tirg", [baselines.compose(values, task, learned.composer)]
     for method in OURS:
         yield method, [chosen.ranked(bench.test, bench.basis, task, wishes[method])]
+    queries, vectors = values[task.rows], bench.basis.vectors
+    asked = bench.policy.ask(queries @ vectors, task.wanted)
+    yield LEARNED, [rank(values, queries, vectors, *asked).order]
