@@ -55,6 +55,13 @@ def test_version(mien: Mien) -> None:
     assert mien("--version").stdout == f"mien {package.__version__}\n"
 
 
+def test_the_package_runs_as_the_command() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "mien", "--version"], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout == f"mien {package.__version__}\n"
+
+
 @pytest.mark.parametrize("arguments", [("edti",), ("edit",), ("edit", "a.jpg", "--sett", "x")])
 def test_usage_errors_exit_with_2(arguments: tuple[str, ...], mien: Mien) -> None:
     result = mien(*arguments)
