@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import fields
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from mien.errors import BadInput
+
+SEEDS = 2**32 - 1  # the largest; every library that draws takes it
+NONE: Mapping[str, float] = MappingProxyType({})
 
 
 def check_shape(array: Any, shape: tuple[int | None, ...], name: str) -> None:
@@ -40,3 +47,34 @@ def check_finite(array: np.ndarray, name: str) -> None:
     """Raise BadInput when `array` holds NaN or infinity."""
     if not np.isfinite(array).all():
         raise BadInput(f"{name} holds NaN or infinite values")
+
+
+def check_numbers(
+    options: Any, least: Mapping[str, float] = NONE, shares: Collection[str] = ()
+) -> None:
+    """Raise BadInput, naming the field, for a number that a dataclass of options cannot have.
+
+    Whole numbers are 1 or more, all others and seeds 0 or more, unless `least` says what a
+    field is at least; `shares` are 1 at most. None of them is infinite or NaN. Tuples hold such
+    numbers; texts, switches and None are left alone.
+    """
+    for name, kind, value in _numbers(options):
+        low = least.get(name, 0 if name == "seed" or "float" in kind else 1)
+        high = 1 if name in shares else SEEDS if name == "seed" else math.inf
+        if not (low <= value <= high and abs(value) < math.inf):
+            raise BadInput(f"{name}={value}: give {_range(low, high)}")
+
+
+def _numbers(options: Any) -> Iterator[tuple[str, str, float]]:
+    """(field, its type, number) of a dataclass, one for each number of a tuple."""
+    for field in fields(options):
+        value = getattr(options, field.name)
+        for number in value if isinstance(value, tuple) else (value,):
+            if isinstance(number, int | float) and not isinstance(number, bool):
+                yield field.name, str(field.type), number
+
+
+def _range(low: float, high: float) -> str:
+    if high < math.inf:
+        return f"{low:g} to {high:.10g}"
+    return "a finite number" if low == -math.inf else f"{low:g} or more"

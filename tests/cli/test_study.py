@@ -54,3 +54,16 @@ def test_refuses(refused: Callable[..., str]) -> None:
     basis = ("study", "basis", "missing")
     assert "did you mean l1" in refused(*basis, "--vary", "l2=0,1")
     assert "is not of type float" in refused(*basis, "--vary", "l1=0,none")
+
+
+def test_refuses_numbers_that_cannot_be(refused: Callable[..., str]) -> None:
+    for option in ("faces=0", "faces=-2", "amount=nan"):
+        why = refused("study", "directions", "--option", option, "-o", "out")
+        assert f"{option}: give " in why
+    basis = ("study", "basis", "missing", "-o", "out")
+    assert "epochs is 0" in refused(*basis, "--vary", "epochs=0")
+    assert "learning_rate is nan" in refused(*basis, "--vary", "learning_rate=nan")
+    for option in ("learning_rate=inf", "fewest=0", "seed=-1"):
+        assert f"{option}: give " in refused(*basis, "--vary", option)
+    assert "faces=0: give 1 or more" in refused(*basis, "--option", "faces=0")
+    assert not Path("out").exists()

@@ -25,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.checks import check_finite, check_shape
+from mien.checks import check_finite, check_numbers, check_shape
 from mien.directions import _descent
 from mien.directions._assemble import assemble, plain_options
 from mien.directions._centre import Centring
@@ -87,6 +87,7 @@ class Options:
             raise BadInput("l1 must be 0 or more, and validation a share in [0, 1)")
         if self.batch is not None and self.batch < 1:
             raise BadInput(f"batch is {self.batch}, expected 1 or more faces, or none for all")
+        check_numbers(self)
 
 
 DEFAULTS = Options()

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from mien.checks import check_numbers
 from mien.directions import orthogonal_basis, save_directions
 from mien.directions.contract import Labelled
 from mien.errors import BadInput
@@ -50,6 +51,9 @@ class Options:
     reach: float = 2.5  # how far, in distances between the class means
     small: float = 1e-3  # numbers of a unit direction below it count as 0 for its sparsity
     seed: int = 0  # of the choice of faces
+
+    def __post_init__(self) -> None:
+        check_numbers(self)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ and its purity. Nameless components are listed with the attribute they move most
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from mien.checks import check_numbers
 from mien.directions import edit
 from mien.directions.contract import Labelled
 from mien.errors import BadInput
@@ -50,6 +52,10 @@ class Options:
     component_amount: float = 3.0  # of nameless ones: 3 standard deviations for pca
     components: int = 10  # nameless ones measured, of each finder
     seed: int = 0  # of the choice of faces
+
+    def __post_init__(self) -> None:
+        signed = dict.fromkeys(("amount", "component_amount"), -math.inf)
+        check_numbers(self, {"identity": 0, "components": 0, **signed})
 
 
 @dataclass(frozen=True)

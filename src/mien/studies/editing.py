@@ -10,6 +10,7 @@ test photos exceed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from mien.checks import check_numbers
 from mien.directions import edit
 from mien.faces.cache import to_bytes
 from mien.files import atomic_open
@@ -44,6 +46,9 @@ class Options:
     amount: float = 1.0  # in calibrated units
     seed: int = 0  # of the choice of photos
     strips: int = 5  # faces drawn for every attribute
+
+    def __post_init__(self) -> None:
+        check_numbers(self, {"amount": -math.inf})
 
 
 @dataclass(frozen=True)

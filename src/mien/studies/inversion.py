@@ -11,6 +11,7 @@ from the first latent that ends.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mien.checks import check_numbers
 from mien.directions import edit
 from mien.faces.cache import cached_crops, to_unit
 from mien.faces.celeba import read_celeba
@@ -47,6 +49,9 @@ class Options:
     descent: int = 300  # steps of a descent from the average face
     batch: int = 20  # photos inverted at once
     seed: int = 0  # of the choice of photos
+
+    def __post_init__(self) -> None:
+        check_numbers(self, {"amount": -math.inf})
 
 
 @dataclass(frozen=True)

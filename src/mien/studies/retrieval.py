@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from mien.checks import check_numbers
 from mien.generators.contract import Space
 from mien.search.distance import rank
 from mien.search.find import STRESS
@@ -49,6 +50,9 @@ class Options:
     train: int | None = None  # photos that are learned from; None = the whole train split
     steps: int = 3000  # of TIRG's training, and two thirds of them of the policy's
     rounds: int = 2000  # of the bootstrap behind the intervals
+
+    def __post_init__(self) -> None:
+        check_numbers(self, {"limit": 2, "train": 2})  # a face never finds itself
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mien.checks import check_numbers
 from mien.errors import BadInput
 from mien.faces.cache import cached_crops, to_unit
 from mien.faces.celeba import read_celeba
@@ -32,6 +33,9 @@ class Options:
     samples: int = 5_000  # of each space
     size: int = 64  # px to which every face is brought
     seed: int = 0  # of the samples
+
+    def __post_init__(self) -> None:
+        check_numbers(self, {"samples": 2})  # a Frechet distance needs two
 
 
 def run(

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from mien.checks import check_numbers
 from mien.faces.cache import cached_crops, to_bytes, to_unit
 from mien.faces.celeba import CelebA, read_celeba
 from mien.files import atomic_open
@@ -44,6 +45,9 @@ class Options:
     shares: int = 1  # n: rows for every n-th photo too, as `joint` recipes share out photos
     grid: int = 6  # photos that the picture shows
     batch: int = 50  # photos translated at once
+
+    def __post_init__(self) -> None:
+        check_numbers(self, {"photos": 2, "each": 0})  # a Frechet distance needs two
 
 
 @dataclass(frozen=True)
