@@ -49,3 +49,22 @@ def test_refuses_recipes_of_another_kind(refused: Callable[..., str], layout: Pa
     assert "did you mean epochs" in refused(*train, "epoch=3")
     assert "not of type int" in refused(*train, "epochs=three")
     assert "not of type bool" in refused(*train, "pretrained=maybe")
+
+
+@pytest.mark.parametrize(
+    ("model", "change", "why"),
+    [
+        ("recogniser", "epochs=0", "epochs=0: give 1 or more"),
+        ("recogniser", "architecture=foo", "unknown architecture 'foo'"),
+        ("vae", "batch=0", "batch=0: give 1 or more"),
+        ("stylegan2", "rate=nan", "rate=nan: give 0 or more"),
+        ("e4e", "batch=0", "batch=0: give 1 or more"),
+        ("psp", "rate=inf", "rate=inf: give 0 or more"),
+        ("stargan", "rate=nan", "rate=nan: give 0 or more"),
+    ],
+)
+def test_recipes_that_cannot_be_leave_nothing_behind(
+    refused: Callable[..., str], layout: Path, model: str, change: str, why: str
+) -> None:
+    assert why in refused("train", model, layout, "-o", "run", "--recipe", change)
+    assert not Path("run").exists()

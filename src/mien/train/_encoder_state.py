@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from mien.checks import check_numbers
 from mien.encoders import e4e, psp
 from mien.encoders.psp import Architecture
-from mien.errors import UnknownName
+from mien.errors import BadInput, UnknownName
 from mien.recognise.ir_se import TrunkShape
 from mien.train.latent_critic import LatentCritic, Pool
 
@@ -55,6 +56,9 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise UnknownName("method", self.method, METHODS)
+        check_numbers(self, {"first": 0}, shares=("seen_share",))
+        if self.seen and not self.seen_share:
+            raise BadInput("seen_share=0 leaves no photo to read; set seen=0 instead")
 
     def stage(self, done: int, styles: int) -> int:
         """How many differences are learned after `done` photos; pSp has no stages."""

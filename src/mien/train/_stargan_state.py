@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import torch
 
 from mien.checkpoint import find_model, load_card
+from mien.checks import check_numbers
 from mien.errors import BadInput, UnknownName
 from mien.generators import open_translator
 from mien.generators._labels import Vocabulary
@@ -35,6 +37,10 @@ LOSSES: dict[str, tuple[Sides, bool]] = {  # the discriminator's terms, and whet
 TARGETS = ("permuted", "single", "mixed")
 DECAYS = ("linear", "published", "none")
 PRECISIONS = ("quickest", "bf16", "fp32")
+LEAST = {  # of fields that may be less than usual
+    **dict.fromkeys(("share", "depth", "decay_steps", "lessons"), 0),
+    **dict.fromkeys(("amounts", "gain", "accents"), -math.inf),
+}
 
 
 @dataclass(frozen=True)
@@ -100,9 +106,9 @@ class Recipe:
         ):
             if value not in known:
                 raise UnknownName(what, value, known)
-        least = min(self.batch, self.steps, self.n_critic, self.decay_every, self.log_every)
-        if min(least, self.watch_every, self.every) < 1:
-            raise BadInput("batch, steps, n_critic and every number of steps must be 1 or more")
+        check_numbers(self, LEAST, shares=("betas", "average"))
+        if len(self.betas) != 2 or 1 in self.betas:
+            raise BadInput("betas are two numbers below 1; give it as betas=0.5,0.999")
         if self.lessons and not self.guide > 0:
             raise BadInput(f"lessons={self.lessons} need a guide; give guide a weight")
         if self.hair and (not self.guide > 0 or self.size != hair.SIZE):

@@ -8,12 +8,16 @@ from typing import Any
 
 import torch
 
+from mien.checks import check_numbers
+from mien.errors import UnknownName
 from mien.generators.stylegan2 import Architecture, Generator
-from mien.train._adversaries import Adversary, open_adversary
+from mien.train._adversaries import KINDS, Adversary, open_adversary
 from mien.train.adversarial import PathLength
 from mien.train.diff_augment import Adaptive
+from mien.train.projected import TAPS
 from mien.train.teacher import Teacher
 
+AUGMENTATIONS = ("none", "fixed", "adaptive")
 LEARNING = ("generator", "averaged", "adversary", "optimiser", "critic_optimiser", "tutor")
 
 
@@ -52,6 +56,17 @@ class Recipe:
     watch_every: int = 16_000  # photos between sample grids and distances
     watched: int = 2_000  # samples a distance is measured on
     measured: int = 5_000  # samples of the card's distance
+
+    def __post_init__(self) -> None:
+        for what, value, known in (
+            ("discriminator", self.discriminator, KINDS),
+            ("trunk", self.trunk, TAPS),
+            ("augmentation", self.augmentation, AUGMENTATIONS),
+        ):
+            if value not in known:
+                raise UnknownName(what, value, known)
+        least = {"teach": 0, "average": 0, "watched": 2, "measured": 2}
+        check_numbers(self, least, shares=("copies", "mixing", "share"))
 
 
 @dataclass

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from mien.checks import check_numbers
+from mien.errors import BadInput
 from mien.generators.vae import Architecture, Network
 from mien.train.patches import PatchCritic
 
@@ -35,6 +37,11 @@ class Recipe:
     seed: int = 0
     every: int = 200  # steps between checkpoints
     tested: int = 500  # test photos the card's numbers come from
+
+    def __post_init__(self) -> None:
+        check_numbers(self, shares=("average",))
+        if not self.half_epochs + self.full_epochs + self.fine_epochs > 0:
+            raise BadInput("half_epochs, full_epochs and fine_epochs are 0; give one of them more")
 
     def steps(self, faces: int) -> tuple[int, int, int]:
         """Steps at half size, until the fine stage, in all."""

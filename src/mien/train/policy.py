@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from mien.checks import check_shape
+from mien.checks import check_numbers, check_shape
 from mien.errors import BadInput
 from mien.train.run import generator
 from mien.train.tirg import flips
@@ -45,6 +45,11 @@ class Options:
     rate: float = 1e-2  # of Adam, falling to 0 along half a cosine
     sharpness: float = 0.5  # in labels: smaller looks at the very best answers only
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_numbers(self)
+        if not self.sharpness:
+            raise BadInput("sharpness=0 divides by nothing; give more than 0")
 
 
 class Policy(nn.Module):

@@ -19,6 +19,8 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from mien.checkpoint import save_model
+from mien.checks import check_numbers
+from mien.errors import UnknownName
 from mien.faces.cache import cached_crops, to_unit
 from mien.faces.celeba import CelebA, read_celeba
 from mien.measure.recognition import recognition_table
@@ -45,6 +47,11 @@ class Recipe:
     average: float = 0.998  # of the weights, a step
     seed: int = 0
     every: int = 100  # steps between checkpoints
+
+    def __post_init__(self) -> None:
+        check_numbers(self, {"frozen": 0}, shares=("smoothing", "average"))
+        if self.architecture not in ARCHITECTURES:
+            raise UnknownName("architecture", self.architecture, ARCHITECTURES)
 
 
 def train(

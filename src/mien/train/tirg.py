@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mien.checks import check_shape
+from mien.checks import check_numbers, check_shape
 from mien.errors import BadInput
 from mien.train.run import generator
 
@@ -40,6 +40,9 @@ class Options:
     most: int = 3  # attributes that a query adjusts at once, 1 to this many
     pool: int = 4000  # faces among which a query's target is looked for, drawn every step
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_numbers(self, {"batch": 2})  # as batch normalisation needs
 
 
 class Composer(nn.Module):
