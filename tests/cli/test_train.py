@@ -56,11 +56,16 @@ def test_refuses_recipes_of_another_kind(refused: Callable[..., str], layout: Pa
     [
         ("recogniser", "epochs=0", "epochs=0: give 1 or more"),
         ("recogniser", "architecture=foo", "unknown architecture 'foo'"),
+        ("recogniser", "batch=2", "batch=2 is more than the 1 photos"),
         ("vae", "batch=0", "batch=0: give 1 or more"),
+        ("vae", "batch=2", "batch=2 is more than the 1 photos"),
         ("stylegan2", "rate=nan", "rate=nan: give 0 or more"),
         ("e4e", "batch=0", "batch=0: give 1 or more"),
         ("psp", "rate=inf", "rate=inf: give 0 or more"),
+        ("e4e", "widths=32,32", "give 5 values separated by commas"),
         ("stargan", "rate=nan", "rate=nan: give 0 or more"),
+        ("stargan", "betas=0.5", "give 2 values separated by commas"),
+        ("stargan", "begin=foo", "unknown model 'foo'"),
     ],
 )
 def test_recipes_that_cannot_be_leave_nothing_behind(

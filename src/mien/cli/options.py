@@ -173,7 +173,10 @@ def _number(name: str, text: str, option: str) -> float:
 def _typed(text: str, kind: Any, where: str) -> Any:
     inner = get_args(kind)
     if inner and get_origin(kind) is tuple:
-        return tuple(_typed(part, inner[0], where) for part in text.split(","))
+        parts = text.split(",")
+        if Ellipsis not in inner and len(parts) != len(inner):
+            raise BadInput(f"{where}: give {len(inner)} values separated by commas")
+        return tuple(_typed(part, inner[0], where) for part in parts)
     if NoneType in inner:  # an optional value that is given
         [kind] = [member for member in inner if member is not NoneType]
     readers: dict[Any, Callable[[str], Any]] = {int: int, float: float, str: str, bool: _flag}

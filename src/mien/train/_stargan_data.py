@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from mien.checkpoint import find_model
 from mien.errors import BadInput
 from mien.faces.cache import cached_crops
 from mien.faces.celeba import CelebA, read_celeba
@@ -62,9 +63,11 @@ def read_sources(root: Path, recipe: Recipe, progress: Progress = _quiet) -> lis
     Of the shares all, or the one that `recipe.share` names.
     progress(photos, of, text) is called while hair is looked for, if the recipe wants it.
 
-    Raises UnknownName for an attribute that CelebA's lists lack, and BadInput for
-    folders without classes and for other than one of `amounts`, `emphasis` or `accents` a name.
+    Raises UnknownName for an attribute that CelebA's lists lack or a model that does not
+    exist, and BadInput for folders without classes and for other than one of `amounts`,
+    `emphasis` or `accents` a name.
     """
+    _check_models(recipe)
     data = read_celeba(root, "train")
     groups = groups_of(recipe)
     columns = [_columns(data, names) for names in groups]  # a wrong name before photos are read
@@ -87,6 +90,14 @@ def palette_of(sources: Sequence[Source]) -> Palette | None:
     """The colours of hair of all data sets, if any has some."""
     known = [palette for source in sources if (palette := source.palette()) is not None]
     return reduce(Palette.with_those, known) if known else None
+
+
+def _check_models(recipe: Recipe) -> None:
+    """Said before photos are read; the recipe itself may name one that is yet to be trained."""
+    if recipe.begin:
+        find_model(recipe.begin)
+    if recipe.guide > 0:
+        find_model(recipe.guided_by)
 
 
 def _check_lengths(recipe: Recipe, names: int) -> None:

@@ -28,7 +28,7 @@ from mien.recognise.imagenet import load_trunk
 from mien.recognise.recogniser import ARCHITECTURES, Network, Recogniser, Trunk
 from mien.runtime.precision import quickest
 from mien.train import augment
-from mien.train.run import Run, batch_indices, generator, half_precision
+from mien.train.run import Run, batch_indices, check_batch, generator, half_precision
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,11 @@ def train(
     """Train on CelebA at `root`, write the model folder `folder/name`, return its card.
 
     progress(step, steps, text) is called after every step. Interrupted, the
-    same call continues from the last checkpoint.
+    same call continues from the last checkpoint. Raises BadInput for a batch of more photos
+    than there are.
     """
     train_set = read_celeba(root, "train")
+    check_batch(recipe.batch, len(train_set))
     faces = cached_crops(train_set.paths, recipe.size)
     network = _fit(faces, train_set, Run(folder), recipe, progress)
     recogniser = _calibrate(network, root, recipe, train_set.attributes.names)

@@ -109,6 +109,12 @@ def batch_indices(count: int, batch: int, step: int, seed: int) -> np.ndarray:
     return np.sort(order[place * batch : (place + 1) * batch])
 
 
+def check_batch(batch: int, faces: int) -> None:
+    """Raise BadInput for a batch of more faces than there are: an epoch would have no step."""
+    if batch > faces:
+        raise BadInput(f"batch={batch} is more than the {faces} photos to learn from; give fewer")
+
+
 def event_writer(folder: Path) -> Any:
     """A SummaryWriter into folder/tensorboard, or None where TensorBoard is not installed."""
     try:

@@ -34,7 +34,7 @@ from mien.train._vae_inner import fit_inner
 from mien.train._vae_state import Recipe, State, Weights, schedule, start
 from mien.train.adversarial import critic_hinge, generator_hinge
 from mien.train.patches import PatchCritic, weighed
-from mien.train.run import Run, batch_indices, generator, half_precision
+from mien.train.run import Run, batch_indices, check_batch, generator, half_precision
 
 Progress = Callable[[int, int, str], None]
 
@@ -47,9 +47,12 @@ def train(
     """Train on CelebA at `root`, write the model folder `folder/name`, return its card.
 
     progress(step, steps, text) is called after every step. Interrupted, the
-    same call continues from the last checkpoint.
+    same call continues from the last checkpoint. Raises BadInput for a batch of more photos
+    than there are.
     """
-    faces = cached_crops(read_celeba(root, "train").paths, recipe.shape.size)
+    paths = read_celeba(root, "train").paths
+    check_batch(recipe.batch, len(paths))
+    faces = cached_crops(paths, recipe.shape.size)
     network = _fit(faces, Run(folder), recipe, progress)
     tensors = _tensors(network, _fit_prior(network, faces))
     save_model(folder / name, tensors, _card(name, recipe))
