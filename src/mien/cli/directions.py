@@ -86,10 +86,12 @@ def fit(
 
     Methods that need no labels (pca, sefa) only take latents or weights.
     """
+    from mien.checkpoint import check_free
     from mien.directions import SampleOptions, bounded, fit_distribution, save_directions
     from mien.directions.contract import needs_labels
     from mien.rooms import open_part
 
+    check_free(out)  # before the faces are fitted, which may take long
     part = open_part("directions", method)
     asked = options.filled(part.Options, option or [], "--option")
     labels, drawn = needs_labels(part), SampleOptions(samples, seed, truncation)
