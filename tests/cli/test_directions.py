@@ -93,6 +93,24 @@ def test_a_model_that_lies_in_the_folder_is_kept(
     assert "found holds a model already" in refused(*fit, "-o", "found")
 
 
+def test_an_attribute_given_twice_is_fitted_once(mien: Mien, toys: Path) -> None:
+    twice = ("--attribute", "Smiling", "--attribute", "Male", "--attribute", "Smiling")
+    fit = ("directions", "fit", toys / "gallery", "-o", "found", "--no-calibrate")
+    result = mien(*fit, *twice, "--option", "fewest=3")
+    assert result.exit_code == 0, result.output
+    assert open_directions(Path("found")).names == ("Smiling", "Male")
+
+
+def test_a_gallery_of_another_space_is_refused(
+    refused: Callable[..., str], toys: Path, other_space: Path
+) -> None:
+    fit = ("directions", "fit", toys / "gallery", "-o", "found", "--no-calibrate")
+    sentence = refused(*fit, "--space", other_space, "--option", "fewest=3")
+    assert "gallery holds faces of vae-128@" in sentence
+    assert "is other@" in sentence
+    assert not Path("found").exists()
+
+
 def test_refuses(refused: Callable[..., str], toys: Path) -> None:
     fit = ("directions", "fit", toys / "gallery", "-o", "found")
     assert "did you mean mean_difference" in refused(*fit, "--method", "mean_diference")
