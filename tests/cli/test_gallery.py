@@ -139,6 +139,30 @@ def test_a_person_is_forgotten_after_being_listed(mien: Mien, astronaut: Path) -
     assert (done["forgotten"], done["kept"], done["left"]) == (["me.png"], 2, [])
 
 
+def test_nobody_is_forgotten_where_nobody_is_alike(mien: Mien, astronaut: Path) -> None:
+    _photos(Path("photos"), 2)
+    mien("gallery", "build", "gallery", "photos", "--aligned")
+    person = ("gallery", "forget", "gallery", "--person", astronaut, "--threshold", "0.99")
+    for more in ((), ("--yes",)):
+        said = mien(*person, *more)
+        assert (said.exit_code, said.stderr) == (0, "")
+        assert "nobody is like" in said.stdout
+        assert "add --yes" not in said.stdout
+    assert _info(mien, "gallery")["count"] == 2
+
+
+@pytest.mark.parametrize("threshold", ["-5", "nan", "0", "0.1", "1.01", "inf"])
+def test_a_threshold_that_would_forget_everybody_is_refused(
+    mien: Mien, refused: Callable[..., str], astronaut: Path, threshold: str
+) -> None:
+    _photos(Path("photos"), 1)
+    mien("gallery", "build", "gallery", "photos", "--aligned")
+    person = ("gallery", "forget", "gallery", "--person", astronaut, "--yes")
+    assert f"--threshold {float(threshold):g}" in refused(*person, "--threshold", threshold)
+    assert "to --person" in refused("gallery", "forget", "gallery", "a", "--threshold", "0.9")
+    assert _info(mien, "gallery")["count"] == 1
+
+
 def test_an_exported_gallery_is_found_in_after_its_import(mien: Mien) -> None:
     _photos(Path("photos"), 4)
     mien("gallery", "build", "gallery", "photos", "--aligned", "--recognise")
