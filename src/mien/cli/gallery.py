@@ -164,6 +164,12 @@ def _fill_in_bulk(
 def _tell(gallery: Path, report: BuildReport) -> None:
     for _, sentence in report.failures:
         typer.echo(f"mien: left out: {sentence}", err=True)
+    if report.moved:
+        typer.echo(
+            f"mien: {report.moved} of the photos that were there already lay elsewhere, where they "
+            "are no more; if these are other photos, build them into another gallery",
+            err=True,
+        )
     skipped = f", {report.skipped} were there already" if report.skipped else ""
     failed = f", {len(report.failures)} could not be used" if report.failures else ""
     typer.echo(f"{gallery}: {report.added} faces added{skipped}{failed}")
