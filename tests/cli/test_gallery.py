@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -137,6 +138,22 @@ def test_a_person_is_forgotten_after_being_listed(mien: Mien, astronaut: Path) -
     by_photo = ("gallery", "forget", "gallery", "--person", "elsewhere.png", "--threshold", "0.99")
     done = json.loads(mien(*by_photo, "--yes", "--json").stdout)
     assert (done["forgotten"], done["kept"], done["left"]) == (["me.png"], 2, [])
+
+
+def test_names_that_are_not_utf_8_are_printed_escaped(mien: Mien) -> None:
+    odd = os.fsdecode(b"caf\xe9.png")
+    _photos(Path("photos"), 3)
+    Path("photos/000.png").rename(Path("photos") / odd)
+    Path("photos/001.png").rename(Path("photos") / ("broken-" + odd))
+    (Path("photos") / ("broken-" + odd)).write_bytes(b"")
+    built = mien("gallery", "build", "gallery", "photos", "--aligned")
+    assert (built.exit_code, built.exception) == (0, None), built.output
+    assert "broken-caf\\udce9.png" in built.stderr
+    find = ("find", Path("photos") / odd, "--aligned", "-k", "2", "--gallery", "gallery")
+    table = mien(*find, "--sheet", "sheet.png")
+    assert (table.exit_code, table.exception) == (0, None), table.output
+    assert "caf\\udce9.png" in table.stdout
+    assert json.loads(mien(*find, "--json").stdout)["hits"][0]["id"] == odd
 
 
 def test_nobody_is_forgotten_where_nobody_is_alike(mien: Mien, astronaut: Path) -> None:

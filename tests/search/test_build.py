@@ -112,7 +112,6 @@ def test_it_goes_on_where_it_stopped(tmp_path):
     np.testing.assert_array_equal(got.latent.values, expected.latent.values)
 
 
-@pytest.mark.parametrize("workers", [0, 2])
 def second_folder(tmp_path):
     """A gallery of p/000.png to p/003.png of folder p, and a folder q of which a half differs."""
     paths = photos(tmp_path / "p", 4)
@@ -152,6 +151,7 @@ def test_photos_that_were_moved_are_known_and_counted(tmp_path, build):
     assert build_gallery(tmp_path / "g", paths, ToySpace(), plain(tmp_path / "p")).failures == ()
 
 
+@pytest.mark.parametrize("workers", [0, 2])
 def test_an_interrupt_leaves_what_was_committed(tmp_path, workers):
     paths = photos(tmp_path / "p", 60)
 

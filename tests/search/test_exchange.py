@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from mien.errors import BadInput, SpaceMismatch
 from mien.search.exchange import export_gallery, import_gallery
+from mien.search.forget import forget
 from mien.search.gallery import Gallery
 from tests.search.toys import MARK, SPACE, entries, gallery, picture
 
@@ -93,6 +95,18 @@ def test_an_interrupted_import_goes_on_and_replaces_when_told(stored, tmp_path, 
     assert import_gallery(tmp_path / "copy", tmp_path / "people.zip").added == 0
     assert import_gallery(tmp_path / "copy", tmp_path / "people.zip", replace=True).added == 5
     assert faces_of(Gallery.open(tmp_path / "copy")) == faces_of(stored)
+
+
+def test_names_that_are_not_utf_8_come_back_whole(tmp_path):
+    odd = os.fsdecode(b"caf\xe9.jpg")
+    made = gallery(tmp_path / "g", ROWS[:2, 0], [odd, "Zo\u00eb"])
+    export_gallery(made, tmp_path / "people.zip")
+    with zipfile.ZipFile(tmp_path / "people.zip") as archive:
+        assert "Zo\u00eb" in archive.read("faces.jsonl").decode()  # only what must be is escaped
+    import_gallery(tmp_path / "copy", tmp_path / "people.zip")
+    copy = Gallery.open(tmp_path / "copy")
+    assert faces_of(copy) == faces_of(made)
+    assert forget(copy, [odd]).proven
 
 
 def test_an_empty_gallery_is_exported_too(tmp_path):

@@ -59,10 +59,10 @@ def build_gallery(
     """Encode photos into the gallery `folder`, which is made when it does not exist.
 
     A photo that cannot be used, or is named like another one that is there, is
-    listed in the report and never stops the others. Raises BadInput when `paths` is empty or does not match the
-    attributes, SpaceMismatch for a gallery of another space, BadGallery while
-    another process writes. On a full disk or an interrupt, what was committed
-    stays.
+    listed in the report and never stops the others. Raises BadInput when
+    `paths` is empty or does not match the attributes, SpaceMismatch for a
+    gallery of another space, BadGallery while another process writes. On a full
+    disk or an interrupt, what was committed stays.
     """
     options = options or BuildOptions()
     photos = listed(paths, options)

@@ -177,7 +177,12 @@ def _line(name: str, path: str, attributes: Attributes, row: int, thumbnail: str
     face["attributes"] = {name: value for name, value in known if value}
     if thumbnail:
         face["thumbnail"] = thumbnail
-    return json.dumps(face, ensure_ascii=False) + "\n"
+    line = json.dumps(face, ensure_ascii=False)
+    try:
+        line.encode()
+    except UnicodeEncodeError:  # a file's name that is not UTF-8; escaped, it comes back whole
+        line = json.dumps(face)
+    return line + "\n"
 
 
 def _checked(face: dict[str, Any]) -> dict[str, Any]:
