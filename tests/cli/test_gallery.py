@@ -238,6 +238,11 @@ def test_compressing_changes_no_answer(mien: Mien) -> None:
     assert list(Path("gallery").glob("codes-*"))
     assert "003.png" in before
     assert mien(*find).stdout == before
+    other = ("--basis", EMBEDDED / "stylegan2-64-basis")
+    mismatch = mien("gallery", "compress", "gallery", *other)
+    assert mismatch.exit_code == 2
+    assert "the basis is in w+ of stylegan2-64@" in mismatch.stderr
+    assert "gallery is in z of vae-128@" in mismatch.stderr
     assert "no room" in mien("gallery", "compress", "gallery", "--bytes", "50").stderr
 
 

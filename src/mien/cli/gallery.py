@@ -203,10 +203,15 @@ def compress(
     from mien.search.codes import CodeOptions
     from mien.search.gallery import Gallery
     from mien.search.query import check_basis
+    from mien.types import check_same_space
 
     directions = open_directions(basis)
     check_basis(directions)
     opened = Gallery.open(gallery)
+    check_same_space(
+        "the basis", (directions.space, directions.model), str(gallery),
+        (opened.space, opened.mark),
+    )  # fmt: skip
     with output.progress_bar("compressing") as progress:
         opened.compress(directions.vectors, CodeOptions(kind=kind, size=size), progress)
     typer.echo(f"{gallery}: codes of {len(opened)} faces along {basis}")
