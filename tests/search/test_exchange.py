@@ -140,16 +140,29 @@ def unpacked(stored, tmp_path):
         ("faces.jsonl", '"id": "a", ', ""),
         ("faces.jsonl", "thumbnails/000000.jpg", "../../secret.jpg"),
         ("faces.jsonl", "thumbnails/000000.jpg", "thumbnails/000009.jpg"),
+        ("faces.jsonl", '"id": "a"', '"id": ""'),
+        ("faces.jsonl", '"id": "a"', '"id": "photos/b.jpg"'),
     ],
 )
-def test_a_damaged_export_is_refused_and_leaves_no_faces(stored, tmp_path, name, old, new):
+def test_a_damaged_export_is_refused_and_leaves_no_gallery(stored, tmp_path, name, old, new):
     folder = unpacked(stored, tmp_path)
     text = (folder / name).read_text(encoding="utf-8")
     assert old in text
     (folder / name).write_text(text.replace(old, new), encoding="utf-8")
     with pytest.raises(BadInput, match=r"people is no exported gallery"):
         import_gallery(tmp_path / "copy", folder)
-    assert not list((tmp_path / "copy").glob("shard-*"))
+    assert not (tmp_path / "copy").exists()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_an_export_with_a_latent_that_is_no_number_is_refused(stored, tmp_path, bad):
+    folder = unpacked(stored, tmp_path)
+    latents = np.load(folder / "latents.npy")
+    latents[3, 1, 2] = bad
+    np.save(folder / "latents.npy", latents)
+    with pytest.raises(BadInput, match=r"people is no exported.*latent of 'quo\"ted' holds NaN"):
+        import_gallery(tmp_path / "copy", folder)
+    assert not (tmp_path / "copy").exists()
 
 
 def test_what_is_no_export_is_refused(stored, tmp_path):
