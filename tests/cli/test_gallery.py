@@ -219,6 +219,9 @@ def test_sampling_gives_attributes_to_every_face(mien: Mien) -> None:
     info = _info(mien, "gallery")
     assert info["count"] == 3
     assert set(info["known"].values()) == {3}
+    below = mien("gallery", "sample", "other", "--seed", "-1")
+    assert (below.exit_code, Path("other").exists()) == (2, False)
+    assert "--seed" in below.stderr
 
 
 def test_info_describes_the_embedded_gallery(mien: Mien, toys: Path) -> None:

@@ -92,7 +92,7 @@ def add(
 def sample(
     gallery: Folder,
     count: Annotated[int, typer.Option("--count", help="Faces to draw.")] = 1000,
-    seed: Annotated[int, typer.Option("--seed", help="Of the random numbers.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the random numbers.")] = 0,
     space: options.Model = options.SPACE,
 ) -> None:
     """Fill GALLERY with faces drawn from the latent space, with recognised attributes."""
