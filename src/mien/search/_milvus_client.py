@@ -26,9 +26,7 @@ def connect(uri: str) -> Any:
     MissingExtra without pymilvus, BadInput when the store cannot be reached.
     """
     folder = local_folder(uri)
-    if (
-        folder is not None and folder.is_file()
-    ):  # Milvus prints a traceback
+    if folder is not None and folder.is_file():  # Milvus prints a traceback
         raise BadInput(f"{uri} is a file and no Milvus store; give --uri another path")
     try:
         from pymilvus import MilvusClient
