@@ -47,7 +47,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
         numeric = all(_is_number(row[place]) for row in rows)
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(_escaped, row))  # here, so that columns are as wide as what is seen
     Console(highlight=False, markup=False).print(table)
 
 
@@ -75,6 +75,11 @@ def progress_bar(title: str, shown: bool = True) -> Iterator[Progress]:
             bar.update(task, completed=done, total=total, text=text)
 
         yield update
+
+
+def _escaped(text: str) -> str:
+    """The text with what no UTF-8 can write escaped."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _is_number(text: str) -> bool:
