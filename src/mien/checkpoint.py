@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
-from mien.errors import BadModel, UnknownName
+from mien.errors import BadInput, BadModel, UnknownName
 from mien.files import write_bytes, write_json
 
 WEIGHTS, CARD = "model.safetensors", "card.json"
@@ -42,6 +42,14 @@ def find_model(name_or_folder: str | Path) -> Path:
     if (assets() / str(name_or_folder) / CARD).is_file():
         return assets() / str(name_or_folder)
     raise UnknownName("model", str(name_or_folder), embedded())
+
+
+def check_free(folder: Path) -> None:
+    """Raise BadInput unless a new model can take `folder`: none lies there, and it is no file."""
+    if (folder / CARD).exists() or (folder / WEIGHTS).exists():
+        raise BadInput(f"{folder} holds a model already; choose another folder")
+    if folder.exists() and not folder.is_dir():
+        raise BadInput(f"{folder} is a file; choose the name of a folder")
 
 
 def save_model(folder: Path, tensors: Mapping[str, np.ndarray], card: Mapping[str, Any]) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -77,6 +78,37 @@ def test_scores_of_the_photos_choose_the_faces(mien: Mien, toys: Path) -> None:
         assert result.exit_code == 0, result.output
     labels, scores = (open_directions(Path(name)) for name in ("labels", "scores"))
     assert abs(labels.vectors[:, 0] @ scores.vectors[:, 0]) < 0.99
+
+
+def test_a_model_that_lies_in_the_folder_is_kept(
+    mien: Mien, refused: Callable[..., str], toys: Path
+) -> None:
+    shutil.copytree(toys / "vae-128", "model")
+    Path("file").write_text("a file")
+    fit = ("directions", "fit", toys / "gallery", "--method", "pca", "--option", "components=3")
+    assert "model holds a model already; choose another folder" in refused(*fit, "-o", "model")
+    assert "file is a file; choose the name of a folder" in refused(*fit, "-o", "file")
+    assert Path("model/card.json").read_bytes() == (toys / "vae-128/card.json").read_bytes()
+    assert mien(*fit, "-o", "found").exit_code == 0
+    assert "found holds a model already" in refused(*fit, "-o", "found")
+
+
+def test_an_attribute_given_twice_is_fitted_once(mien: Mien, toys: Path) -> None:
+    twice = ("--attribute", "Smiling", "--attribute", "Male", "--attribute", "Smiling")
+    fit = ("directions", "fit", toys / "gallery", "-o", "found", "--no-calibrate")
+    result = mien(*fit, *twice, "--option", "fewest=3")
+    assert result.exit_code == 0, result.output
+    assert open_directions(Path("found")).names == ("Smiling", "Male")
+
+
+def test_a_gallery_of_another_space_is_refused(
+    refused: Callable[..., str], toys: Path, other_space: Path
+) -> None:
+    fit = ("directions", "fit", toys / "gallery", "-o", "found", "--no-calibrate")
+    sentence = refused(*fit, "--space", other_space, "--option", "fewest=3")
+    assert "gallery holds faces of vae-128@" in sentence
+    assert "is other@" in sentence
+    assert not Path("found").exists()
 
 
 def test_refuses(refused: Callable[..., str], toys: Path) -> None:

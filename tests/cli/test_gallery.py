@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -139,6 +140,46 @@ def test_a_person_is_forgotten_after_being_listed(mien: Mien, astronaut: Path) -
     assert (done["forgotten"], done["kept"], done["left"]) == (["me.png"], 2, [])
 
 
+def test_names_that_are_not_utf_8_are_printed_escaped(mien: Mien) -> None:
+    odd = os.fsdecode(b"caf\xe9.png")
+    _photos(Path("photos"), 3)
+    Path("photos/000.png").rename(Path("photos") / odd)
+    Path("photos/001.png").rename(Path("photos") / ("broken-" + odd))
+    (Path("photos") / ("broken-" + odd)).write_bytes(b"")
+    built = mien("gallery", "build", "gallery", "photos", "--aligned")
+    assert (built.exit_code, built.exception) == (0, None), built.output
+    assert "broken-caf\\udce9.png" in built.stderr
+    find = ("find", Path("photos") / odd, "--aligned", "-k", "2", "--gallery", "gallery")
+    table = mien(*find, "--sheet", "sheet.png")
+    assert (table.exit_code, table.exception) == (0, None), table.output
+    assert "caf\\udce9.png" in table.stdout
+    assert json.loads(mien(*find, "--json").stdout)["hits"][0]["id"] == odd
+
+
+def test_nobody_is_forgotten_where_nobody_is_alike(mien: Mien, astronaut: Path) -> None:
+    _photos(Path("photos"), 2)
+    mien("gallery", "build", "gallery", "photos", "--aligned")
+    person = ("gallery", "forget", "gallery", "--person", astronaut, "--threshold", "0.99")
+    for more in ((), ("--yes",)):
+        said = mien(*person, *more)
+        assert (said.exit_code, said.stderr) == (0, "")
+        assert "nobody is like" in said.stdout
+        assert "add --yes" not in said.stdout
+    assert _info(mien, "gallery")["count"] == 2
+
+
+@pytest.mark.parametrize("threshold", ["-5", "nan", "0", "0.1", "1.01", "inf"])
+def test_a_threshold_that_would_forget_everybody_is_refused(
+    mien: Mien, refused: Callable[..., str], astronaut: Path, threshold: str
+) -> None:
+    _photos(Path("photos"), 1)
+    mien("gallery", "build", "gallery", "photos", "--aligned")
+    person = ("gallery", "forget", "gallery", "--person", astronaut, "--yes")
+    assert f"--threshold {float(threshold):g}" in refused(*person, "--threshold", threshold)
+    assert "to --person" in refused("gallery", "forget", "gallery", "a", "--threshold", "0.9")
+    assert _info(mien, "gallery")["count"] == 1
+
+
 def test_an_exported_gallery_is_found_in_after_its_import(mien: Mien) -> None:
     _photos(Path("photos"), 4)
     mien("gallery", "build", "gallery", "photos", "--aligned", "--recognise")
@@ -178,6 +219,9 @@ def test_sampling_gives_attributes_to_every_face(mien: Mien) -> None:
     info = _info(mien, "gallery")
     assert info["count"] == 3
     assert set(info["known"].values()) == {3}
+    below = mien("gallery", "sample", "other", "--seed", "-1")
+    assert (below.exit_code, Path("other").exists()) == (2, False)
+    assert "--seed" in below.stderr
 
 
 def test_info_describes_the_embedded_gallery(mien: Mien, toys: Path) -> None:
@@ -197,6 +241,11 @@ def test_compressing_changes_no_answer(mien: Mien) -> None:
     assert list(Path("gallery").glob("codes-*"))
     assert "003.png" in before
     assert mien(*find).stdout == before
+    other = ("--basis", EMBEDDED / "stylegan2-64-basis")
+    mismatch = mien("gallery", "compress", "gallery", *other)
+    assert mismatch.exit_code == 2
+    assert "the basis is in w+ of stylegan2-64@" in mismatch.stderr
+    assert "gallery is in z of vae-128@" in mismatch.stderr
     assert "no room" in mien("gallery", "compress", "gallery", "--bytes", "50").stderr
 
 

@@ -1,4 +1,5 @@
 import io
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,9 +13,11 @@ from mien.errors import BadGallery, BadInput, MissingExtra, SpaceMismatch
 from mien.faces.portrait import FaceOptions, open_portrait
 from mien.search import _decode
 from mien.search.build import BuildOptions, build_gallery, sample_gallery
+from mien.search.bulk import build_in_bulk, in_processes
 from mien.search.gallery import Gallery
 from mien.search.thumbnail import from_thumbnail
 from mien.types import Attributes
+from tests.search.bulk_writer import Opener
 from tests.search.toys import ToySpace
 
 BROKEN = ("empty.jpg", "text.jpg", "cut.jpg", "animated.gif", "tiny.png")
@@ -107,6 +110,45 @@ def test_it_goes_on_where_it_stopped(tmp_path):
     got, expected = Gallery.open(tmp_path / "g"), Gallery.open(tmp_path / "whole")
     assert got.ids == expected.ids
     np.testing.assert_array_equal(got.latent.values, expected.latent.values)
+
+
+def second_folder(tmp_path):
+    """A gallery of p/000.png to p/003.png of folder p, and a folder q of which a half differs."""
+    paths = photos(tmp_path / "p", 4)
+    build_gallery(tmp_path / "g", paths, ToySpace(), plain(tmp_path / "p"))
+    shutil.copytree(tmp_path / "p", tmp_path / "q")
+    others = [tmp_path / "q" / path.relative_to(tmp_path / "p") for path in paths]
+    for path in others[:2]:
+        Image.new("RGB", (24, 24), (1, 2, 3)).save(path)
+    return paths, others
+
+
+def by_build(tmp_path, paths):
+    return build_gallery(tmp_path / "g", paths, ToySpace(), plain(tmp_path / "q"))
+
+
+def by_bulk(tmp_path, paths):
+    return build_in_bulk(tmp_path / "g", paths, Opener(), in_processes(1), plain(tmp_path / "q"))
+
+
+@pytest.mark.parametrize("build", [by_build, by_bulk])
+def test_another_photo_of_the_same_name_is_said_to_be_left_out(tmp_path, build):
+    paths, others = second_folder(tmp_path)
+    report = build(tmp_path, others)
+    assert (report.added, report.skipped, report.moved) == (0, 2, 0)  # two are copies
+    assert [path for path, _ in report.failures] == [str(path) for path in others[:2]]
+    assert f"{others[1]} is another photo than {paths[1]}" in report.failures[1][1]
+    assert "holds as 001.png; rename it" in report.failures[1][1]
+
+
+@pytest.mark.parametrize("build", [by_build, by_bulk])
+def test_photos_that_were_moved_are_known_and_counted(tmp_path, build):
+    paths, others = second_folder(tmp_path)
+    shutil.rmtree(tmp_path / "p")
+    report = build(tmp_path, others)
+    assert (report.added, report.skipped, report.moved, report.failures) == (0, 4, 4, ())
+    (tmp_path / "p").symlink_to(tmp_path / "q")  # the same files by another way
+    assert build_gallery(tmp_path / "g", paths, ToySpace(), plain(tmp_path / "p")).failures == ()
 
 
 @pytest.mark.parametrize("workers", [0, 2])

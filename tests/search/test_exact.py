@@ -139,7 +139,7 @@ def test_k_larger_than_the_gallery_is_refused(stored, exclude):
 
 def test_an_empty_gallery_is_refused(tmp_path):
     empty = gallery(tmp_path / "g", np.empty((0, 12), np.float32))
-    with pytest.raises(BadInput, match="more than the 0 faces"):
+    with pytest.raises(BadInput, match="g holds no faces; add some with mien gallery build"):
         search(empty, Query(latent(np.ones((1, 12))), k=1), directions(basis(1, 12, 3)))
 
 

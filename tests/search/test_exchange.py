@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from mien.errors import BadInput, SpaceMismatch
 from mien.search.exchange import export_gallery, import_gallery
+from mien.search.forget import forget
 from mien.search.gallery import Gallery
 from tests.search.toys import MARK, SPACE, entries, gallery, picture
 
@@ -95,6 +97,18 @@ def test_an_interrupted_import_goes_on_and_replaces_when_told(stored, tmp_path, 
     assert faces_of(Gallery.open(tmp_path / "copy")) == faces_of(stored)
 
 
+def test_names_that_are_not_utf_8_come_back_whole(tmp_path):
+    odd = os.fsdecode(b"caf\xe9.jpg")
+    made = gallery(tmp_path / "g", ROWS[:2, 0], [odd, "Zo\u00eb"])
+    export_gallery(made, tmp_path / "people.zip")
+    with zipfile.ZipFile(tmp_path / "people.zip") as archive:
+        assert "Zo\u00eb" in archive.read("faces.jsonl").decode()  # only what must be is escaped
+    import_gallery(tmp_path / "copy", tmp_path / "people.zip")
+    copy = Gallery.open(tmp_path / "copy")
+    assert faces_of(copy) == faces_of(made)
+    assert forget(copy, [odd]).proven
+
+
 def test_an_empty_gallery_is_exported_too(tmp_path):
     export_gallery(gallery(tmp_path / "g", np.empty((0, 4), np.float32)), tmp_path / "none.zip")
     assert import_gallery(tmp_path / "copy", tmp_path / "none.zip").added == 0
@@ -126,16 +140,29 @@ def unpacked(stored, tmp_path):
         ("faces.jsonl", '"id": "a", ', ""),
         ("faces.jsonl", "thumbnails/000000.jpg", "../../secret.jpg"),
         ("faces.jsonl", "thumbnails/000000.jpg", "thumbnails/000009.jpg"),
+        ("faces.jsonl", '"id": "a"', '"id": ""'),
+        ("faces.jsonl", '"id": "a"', '"id": "photos/b.jpg"'),
     ],
 )
-def test_a_damaged_export_is_refused_and_leaves_no_faces(stored, tmp_path, name, old, new):
+def test_a_damaged_export_is_refused_and_leaves_no_gallery(stored, tmp_path, name, old, new):
     folder = unpacked(stored, tmp_path)
     text = (folder / name).read_text(encoding="utf-8")
     assert old in text
     (folder / name).write_text(text.replace(old, new), encoding="utf-8")
     with pytest.raises(BadInput, match=r"people is no exported gallery"):
         import_gallery(tmp_path / "copy", folder)
-    assert not list((tmp_path / "copy").glob("shard-*"))
+    assert not (tmp_path / "copy").exists()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_an_export_with_a_latent_that_is_no_number_is_refused(stored, tmp_path, bad):
+    folder = unpacked(stored, tmp_path)
+    latents = np.load(folder / "latents.npy")
+    latents[3, 1, 2] = bad
+    np.save(folder / "latents.npy", latents)
+    with pytest.raises(BadInput, match=r"people is no exported.*latent of 'quo\"ted' holds NaN"):
+        import_gallery(tmp_path / "copy", folder)
+    assert not (tmp_path / "copy").exists()
 
 
 def test_what_is_no_export_is_refused(stored, tmp_path):

@@ -160,6 +160,20 @@ def test_shards_without_a_manifest_are_not_overwritten(stored):
     assert on_disk(stored.folder) == before
 
 
+def test_a_shard_with_a_latent_that_is_no_number_is_named(stored):
+    (shard,) = stored.folder.glob("shard-*")
+    with np.load(shard) as file:
+        arrays = dict(file)
+    arrays["latents"][1, 0] = np.nan
+    np.savez(shard, **arrays)
+    opened = Gallery.open(stored.folder)
+    sentence = r"shard-000001.npz is damaged \(a latent holds NaN.*build the gallery again"
+    with pytest.raises(BadGallery, match=sentence):
+        opened.latent  # noqa: B018
+    with pytest.raises(BadGallery, match=sentence):
+        opened.compress(np.eye(4, 1, dtype=np.float32))
+
+
 @pytest.mark.parametrize("keep", [0, 100, -30])
 def test_a_damaged_shard_is_named(stored, keep):
     (shard,) = stored.folder.glob("shard-*")

@@ -242,6 +242,16 @@ def test_without_pymilvus_the_extra_is_named(tmp_path, monkeypatch):
         build_index(gallery(tmp_path / "g", ROWS[:5]), ALONG, str(tmp_path / "g.db"))
 
 
+def test_a_file_that_is_no_store_is_refused_and_kept(tmp_path, capfd):
+    made = gallery(tmp_path / "g", ROWS[:20])
+    precious = tmp_path / "precious.db"
+    precious.write_text("precious")
+    with pytest.raises(BadInput, match=r"precious.db is a file and no Milvus store; give --uri"):
+        build_index(made, ALONG, str(precious))
+    assert precious.read_text() == "precious"
+    assert capfd.readouterr() == ("", "")
+
+
 def test_refuses(indexed, tmp_path):
     made, card = indexed
     other = directions(basis(2, SIZE, NAMES))

@@ -36,7 +36,7 @@ def latent(values: np.ndarray) -> Latent:
 
 def picture(name: str) -> bytes:
     """Bytes of a face's thumbnail, different for every id; the gallery does not look inside."""
-    return f"picture of {name}".encode()
+    return f"picture of {name}".encode(errors="surrogateescape")
 
 
 def entries(ids: list[str], values: np.ndarray, table: np.ndarray | None = None) -> Entries:

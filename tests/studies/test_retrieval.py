@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mien.directions import open_directions
+from mien.errors import SpaceMismatch
 from mien.faces.celeba import CelebA
 from mien.generators import open_space
 from mien.measure.ndcg import legacy_ndcg
@@ -195,3 +196,12 @@ def test_the_study_runs_on_real_photos(celeba_root, tmp_path):
     assert len(weights) == 3 * len(retrieval.OURS) * len(found.names)
     assert all(float(row["alone"]) >= 0 and float(row["adjusted"]) >= 0 for row in weights)
     assert (tmp_path / "retrieval.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_basis_of_another_space_is_refused_before_anything_is_read(tmp_path):
+    found = open_directions("stylegan2-64-basis")
+    with pytest.raises(SpaceMismatch, match=r"the basis is in w\+ of stylegan2-64@.*vae-128@"):
+        retrieval.run(
+            tmp_path / "none", open_space(), found, retrieval.Options(), tmp_path / "out", quiet
+        )
+    assert not (tmp_path / "out").exists()

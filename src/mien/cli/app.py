@@ -20,6 +20,7 @@ from mien.cli import (
     invert,
     live,
     models,
+    output,
     sample,
     stores,
     study,
@@ -38,6 +39,7 @@ class Mien(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that the arguments name."""
+        output.escape_output()
         with one_sentence():
             return super().invoke(ctx)
 

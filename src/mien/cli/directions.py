@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien.cli import options, output
+from mien.errors import SpaceMismatch
 
 if TYPE_CHECKING:
     from mien.directions import SampleOptions
@@ -86,10 +88,12 @@ def fit(
 
     Methods that need no labels (pca, sefa) only take latents or weights.
     """
+    from mien.checkpoint import check_free
     from mien.directions import SampleOptions, bounded, fit_distribution, save_directions
     from mien.directions.contract import needs_labels
     from mien.rooms import open_part
 
+    check_free(out)  # before the faces are fitted, which may take long
     part = open_part("directions", method)
     asked = options.filled(part.Options, option or [], "--option")
     labels, drawn = needs_labels(part), SampleOptions(samples, seed, truncation)
@@ -98,9 +102,8 @@ def fit(
             faces = _gallery(gallery, space, scores and labels, progress)
         else:
             faces = _samples(part, space, drawn, progress)
-        known = faces.data.attributes.names
-        options.check_names(attribute or [], known, "--attribute")
-        found = part.find(faces.data.select(attribute or known), asked)
+        wanted = _chosen(attribute, faces.data.attributes.names)
+        found = part.find(faces.data.select(wanted), asked)
         if faces.data.latent.values.ndim == 2:  # rows of a layered latent are kept by truncation
             found = bounded(found, fit_distribution(faces.data.latent))
         if calibrate and labels:
@@ -110,6 +113,12 @@ def fit(
     typer.echo(f"{out}: {len(found.names)} directions in {found.space} of {found.model}")
 
 
+def _chosen(attribute: list[str] | None, known: Sequence[str]) -> tuple[str, ...]:
+    """The attributes to fit, each once however often it is given; all without any."""
+    options.check_names(attribute or [], known, "--attribute")
+    return tuple(dict.fromkeys(attribute or known))
+
+
 def _gallery(folder: Path, space: str, scores: bool, progress: output.Progress) -> Faces:
     import numpy as np
 
@@ -117,7 +126,9 @@ def _gallery(folder: Path, space: str, scores: bool, progress: output.Progress) 
     from mien.generators import open_space
     from mien.search.gallery import Gallery
 
-    opened, source = Gallery.open(folder), open_space(space)
+    opened = Gallery.open(folder)
+    _check_space(opened, space)
+    source = open_space(space)
     read = None
     if scores:
         from mien.recognise.recogniser import open_recogniser
@@ -132,6 +143,18 @@ def _gallery(folder: Path, space: str, scores: bool, progress: output.Progress) 
     else:
         labels = opened.attributes
     return Faces(Labelled(opened.latent, labels, read, source, progress), opened)
+
+
+def _check_space(gallery: Gallery, space: str) -> None:
+    """Raise SpaceMismatch unless the gallery's latents are those of `space`."""
+    from mien.checkpoint import mark, space_card
+
+    asked = mark(space_card(space))
+    if asked != gallery.mark:
+        raise SpaceMismatch(
+            f"{gallery.folder} holds faces of {gallery.mark}, --space {space} is {asked}; "
+            "give --space with the gallery's model"
+        )
 
 
 def _samples(part: Any, space: str, asked: SampleOptions, progress: output.Progress) -> Faces:

@@ -92,7 +92,7 @@ def add(
 def sample(
     gallery: Folder,
     count: Annotated[int, typer.Option("--count", help="Faces to draw.")] = 1000,
-    seed: Annotated[int, typer.Option("--seed", help="Of the random numbers.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the random numbers.")] = 0,
     space: options.Model = options.SPACE,
 ) -> None:
     """Fill GALLERY with faces drawn from the latent space, with recognised attributes."""
@@ -164,6 +164,12 @@ def _fill_in_bulk(
 def _tell(gallery: Path, report: BuildReport) -> None:
     for _, sentence in report.failures:
         typer.echo(f"mien: left out: {sentence}", err=True)
+    if report.moved:
+        typer.echo(
+            f"mien: {report.moved} of the photos that were there already lay elsewhere, where they "
+            "are no more; if these are other photos, build them into another gallery",
+            err=True,
+        )
     skipped = f", {report.skipped} were there already" if report.skipped else ""
     failed = f", {len(report.failures)} could not be used" if report.failures else ""
     typer.echo(f"{gallery}: {report.added} faces added{skipped}{failed}")
@@ -197,10 +203,15 @@ def compress(
     from mien.search.codes import CodeOptions
     from mien.search.gallery import Gallery
     from mien.search.query import check_basis
+    from mien.types import check_same_space
 
     directions = open_directions(basis)
     check_basis(directions)
     opened = Gallery.open(gallery)
+    check_same_space(
+        "the basis", (directions.space, directions.model), str(gallery),
+        (opened.space, opened.mark),
+    )  # fmt: skip
     with output.progress_bar("compressing") as progress:
         opened.compress(directions.vectors, CodeOptions(kind=kind, size=size), progress)
     typer.echo(f"{gallery}: codes of {len(opened)} faces along {basis}")

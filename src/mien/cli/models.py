@@ -129,7 +129,7 @@ def export(
 
 
 def _import_directions(file: Path, out: Path, asked: tuple[str, str, str]) -> None:
-    from mien.checkpoint import CARD
+    from mien.checkpoint import check_free
     from mien.directions import ImportOptions, import_directions, save_directions
     from mien.errors import BadInput
     from mien.generators import open_space
@@ -140,8 +140,7 @@ def _import_directions(file: Path, out: Path, asked: tuple[str, str, str]) -> No
             f"{file} holds directions and does not say of what; give their model with --for MODEL "
             "and the space they were found in with --in z, --in w or --in w+"
         )
-    if (out / CARD).exists():
-        raise BadInput(f"{out} holds a model already; choose another folder")
+    check_free(out)
     found = import_directions(file, open_space(model), ImportOptions(latent, name))
     save_directions(out, found)
     typer.echo(f"{out}: {len(found.names)} directions in {found.space} of {found.model}")

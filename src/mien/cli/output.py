@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -19,8 +21,20 @@ class Progress(Protocol):
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on stdout."""
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    """One JSON document on stdout; escaped where stdout cannot write all its letters."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding)
+    except UnicodeEncodeError:
+        text = json.dumps(value, indent=2)
+    typer.echo(text)
+
+
+def escape_output() -> None:
+    """Let stdout and stderr escape what they cannot write, such as names that are not UTF-8."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -33,7 +47,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
         numeric = all(_is_number(row[place]) for row in rows)
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(_escaped, row))  # here, so that columns are as wide as what is seen
     Console(highlight=False, markup=False).print(table)
 
 
@@ -61,6 +75,11 @@ def progress_bar(title: str, shown: bool = True) -> Iterator[Progress]:
             bar.update(task, completed=done, total=total, text=text)
 
         yield update
+
+
+def _escaped(text: str) -> str:
+    """The text with what no UTF-8 can write escaped."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _is_number(text: str) -> bool:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mien.search.gallery import Gallery
 
 SHOWN = 10  # traces named before "and more"
+LOOSEST = 0.85  # least --threshold; 94 % of the pairs of the embedded gallery's faces exceed it
 
 
 def forget(
@@ -46,13 +47,14 @@ def forget(
 
     if bool(ids) == (person is not None):
         raise BadInput("give ids of faces to forget, or --person; one of the two")
+    least = _least(threshold, person)
     opened = Gallery.open(gallery)
     alike: dict[str, float] = {}
     if person is not None:
         face = _thumbnail(opened, person, number, aligned, space)
-        alike = _alike(opened, face, threshold)
+        alike = _alike(opened, face, least)
         if not (yes and alike):
-            _list(person, alike, json)
+            _list(person, alike, json, least)
             return
     with output.progress_bar("forgetting") as progress:
         done = forget_faces(opened, ids or list(alike), progress)
@@ -140,18 +142,36 @@ def _thumbnail(gallery: Gallery, person: str, number: int, aligned: bool, space:
     return to_thumbnail(portrait.face.pixels)
 
 
-def _alike(gallery: Gallery, face: bytes, threshold: float | None) -> dict[str, float]:
+def _least(threshold: float | None, person: str | None) -> float:
+    """The least cosine of two photos of one person; BadInput where it would name everybody."""
     from mien.recognise.identity import SAME
+
+    if threshold is None:
+        return SAME
+    if person is None:
+        raise BadInput("--threshold belongs to --person; leave it out when ids are given")
+    if not LOOSEST <= threshold <= 1:  # nan is refused, too
+        raise BadInput(
+            f"--threshold {threshold:g}: give a cosine from {LOOSEST} to 1; below it most "
+            f"different people are alike, {SAME} is the default"
+        )
+    return threshold
+
+
+def _alike(gallery: Gallery, face: bytes, least: float) -> dict[str, float]:
     from mien.search.forget import same_person
 
     with output.progress_bar("looking") as progress:
-        return same_person(gallery, face, SAME if threshold is None else threshold, progress)
+        return same_person(gallery, face, least, progress)
 
 
-def _list(person: str, alike: Mapping[str, float], json: bool) -> None:
+def _list(person: str, alike: Mapping[str, float], json: bool, least: float) -> None:
     if json:
         faces = [{"id": name, "cosine": cosine} for name, cosine in alike.items()]
         output.print_json({"person": person, "faces": faces, "forgotten": 0})
+        return
+    if not alike:
+        typer.echo(f"nobody is like {person} (no cosine of {least:g} or more); nothing to forget")
         return
     rows = [(name, f"{cosine:.3f}") for name, cosine in alike.items()]
     output.print_table(f"May be the person of {person}", ("id", "cosine"), rows)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mien.checkpoint import CARD, WEIGHTS, save_model
+from mien.checkpoint import CARD, WEIGHTS, check_free, save_model
 from mien.errors import BadInput, BadModel, MienError, UnknownName
 from mien.generators import ENCODER
 from mien.published._layouts import DIRECTIONS, Kind
@@ -77,10 +77,7 @@ def import_model(
 
 def _check_asked(folder: Path, frame: str) -> None:
     """A free folder and a known frame."""
-    if (folder / CARD).exists() or (folder / WEIGHTS).exists():
-        raise BadInput(f"{folder} holds a model already; choose another folder")
-    if folder.exists() and not folder.is_dir():
-        raise BadInput(f"{folder} is a file; choose the name of a folder")
+    check_free(folder)
     if frame and frame not in FRAMES:
         raise UnknownName("frame", frame, FRAMES)
 

@@ -58,6 +58,8 @@ def write_codes(
     file = _plan_file(folder, vectors)
     plan, made_with = _read_plan(file, vectors)
     if plan is None or made_with != options:
+        for shard in shards:
+            shard.values()  # names the shard of which a latent is no number
         plan = _fit(file, shards, np.arange(sum(map(len, shards))), vectors, options)
     name = _name(plan)
     for number, shard in enumerate(shards):

@@ -25,11 +25,14 @@ def connect(uri: str) -> Any:
 
     MissingExtra without pymilvus, BadInput when the store cannot be reached.
     """
+    folder = local_folder(uri)
+    if folder is not None and folder.is_file():  # Milvus prints a traceback
+        raise BadInput(f"{uri} is a file and no Milvus store; give --uri another path")
     try:
         from pymilvus import MilvusClient
     except ImportError as error:
         raise MissingExtra("an index in Milvus needs pip install 'mien[milvus]'") from error
-    if local_folder(uri) is not None:  # it lacks a call that the client can do without
+    if folder is not None:  # it lacks a call that the client can do without
         logging.getLogger("grpc._server").setLevel(logging.CRITICAL)
     with said(uri):
         return MilvusClient(uri, token=os.environ.get(TOKEN, ""), timeout=None)

@@ -147,8 +147,10 @@ class Shard:
         return {name: row for row, name in enumerate(self.ids)}
 
     def values(self) -> np.ndarray:
-        """float32 [N, D] or [N, L, D]."""
+        """float32 [N, D] or [N, L, D]; BadGallery where one is no number."""
         values: np.ndarray = self._read("latents")[0].astype(np.float32, copy=False)
+        if not np.isfinite(values).all():
+            raise self._damaged(ValueError("a latent holds NaN or infinite values"))
         return values
 
     @cached_property

@@ -64,10 +64,13 @@ class Searched:
 
 
 def name_traces(face: str, what: str, name: str) -> list[Trace]:
-    """A name as it stands in JSON, escaped or not, and bare where it is long enough."""
-    quoted = {json.dumps(name, ensure_ascii=ascii).encode() for ascii in (True, False)}
-    found = [Trace(face, what, data) for data in quoted]
-    bare = name.encode()
+    """A name as it stands in JSON, escaped or not, and bare where it is long enough.
+
+    One that is not UTF-8 stands there in the bytes that its file has.
+    """
+    spelt = {json.dumps(name, ensure_ascii=ascii) for ascii in (True, False)}
+    found = [Trace(face, what, data.encode(errors="surrogateescape")) for data in spelt]
+    bare = name.encode(errors="surrogateescape")
     return [*found, Trace(face, what, bare, text=True)] if len(bare) >= SHORT else found
 
 

@@ -26,6 +26,7 @@ from mien.search._encode import (
     read_attributes,
 )
 from mien.search._manifest import MANIFEST
+from mien.search._named import namesakes
 from mien.search.gallery import Entries, Gallery
 from mien.search.thumbnail import to_thumbnail
 from mien.types import Latent
@@ -37,11 +38,15 @@ __all__ = ["BuildOptions", "BuildReport", "Reader", "build_gallery", "sample_gal
 
 @dataclass(frozen=True)
 class BuildReport:
-    """added: faces stored. skipped: already there. failures: (path, sentence)."""
+    """added: faces stored. skipped: already there. failures: (path, sentence).
+
+    moved: of the skipped, those whose photo was elsewhere, where it is no more.
+    """
 
     added: int
     skipped: int
     failures: tuple[tuple[str, str], ...]
+    moved: int = 0
 
 
 def build_gallery(
@@ -53,11 +58,11 @@ def build_gallery(
 ) -> BuildReport:
     """Encode photos into the gallery `folder`, which is made when it does not exist.
 
-    A photo that cannot be used is listed in the report and never stops the
-    others. Raises BadInput when `paths` is empty or does not match the
-    attributes, SpaceMismatch for a gallery of another space, BadGallery while
-    another process writes. On a full disk or an interrupt, what was committed
-    stays.
+    A photo that cannot be used, or is named like another one that is there, is
+    listed in the report and never stops the others. Raises BadInput when
+    `paths` is empty or does not match the attributes, SpaceMismatch for a
+    gallery of another space, BadGallery while another process writes. On a full
+    disk or an interrupt, what was committed stays.
     """
     options = options or BuildOptions()
     photos = listed(paths, options)
@@ -65,8 +70,10 @@ def build_gallery(
     with gallery.writing():
         shards = cut(photos, gallery.places, options)
         todo = sum(len(batch) for shard in shards for batch in shard)
+        named = namesakes(photos, gallery)
         stored, left_out = _fill(gallery, shards, space, options, progress)
-    return BuildReport(stored, len(photos) - todo, tuple(left_out))
+    skipped = len(photos) - todo - len(named.clashes)
+    return BuildReport(stored, skipped, (*named.clashes, *left_out), named.moved)
 
 
 def sample_gallery(

@@ -19,6 +19,7 @@ from mien.errors import BadInput
 from mien.generators.contract import Space
 from mien.search._encode import BuildOptions, Reader, cut, listed
 from mien.search._folder import PARTS, sweep_parts
+from mien.search._named import namesakes
 from mien.search._parts import Opener, Part, Recipe, make_part, read_part
 from mien.search.build import BuildReport, Progress, open_or_create
 from mien.search.gallery import Gallery
@@ -91,12 +92,14 @@ def build_in_bulk(
     gallery = open_or_create(folder, space.sample(1))
     with gallery.writing(keep_parts=True):
         shards = cut(photos, gallery.places, options)
+        named = namesakes(photos, gallery)
         recipe = _recipe(opener, space, recogniser, options)
         parts = [make_part(recipe, shard, options.attributes) for shard in shards]
         stored, left_out = _fill(gallery, parts, runner, progress)
     given = {str(path.absolute()): str(path) for path in paths}
     said = [(given[path], sentence.replace(path, given[path])) for path, sentence in left_out]
-    return BuildReport(stored, len(photos) - sum(map(len, parts)), tuple(said))
+    skipped = len(photos) - sum(map(len, parts)) - len(named.clashes)
+    return BuildReport(stored, skipped, (*named.clashes, *said), named.moved)
 
 
 def _recipe(

@@ -110,6 +110,8 @@ def check_search(
     for query in queries:
         check_query(query, directions)
         gallery.check_latent(query.latent)
+    if not len(gallery):
+        raise BadInput(f"{gallery.folder} holds no faces; add some with mien gallery build")
     rows = _eligible(gallery, among or Filter())
     count = len(gallery) if rows is None else len(rows)
     most = max(query.k for query in queries)

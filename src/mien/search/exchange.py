@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +91,7 @@ def import_gallery(
     gallery of another space.
     """
     store = _Source(source)
+    probe = store.entries(range(len(store.faces))[:ROWS])  # before a gallery is made of it
     if (folder / MANIFEST).exists():
         gallery = Gallery.open(folder)
     else:
@@ -96,7 +99,7 @@ def import_gallery(
         gallery = Gallery.create(folder, store.mark, store.space, store.latents.shape[1:], half)
     added, steps = 0, -(-len(store.faces) // ROWS)
     with gallery.writing():
-        gallery.check_latent(store.entries(range(0)).latent)
+        gallery.check_latent(probe.latent)
         todo = [row for row, face in enumerate(store.faces) if replace or face["id"] not in gallery]
         for step, start in enumerate(range(0, len(todo), ROWS)):
             if progress is not None:
@@ -124,8 +127,9 @@ class _Source:
             counts = {len(self.latents), len(self.faces), head["count"]}
             if len(counts) != 1 or list(self.latents.shape[1:]) != head["shape"]:
                 raise ValueError("its head, faces and latents differ in number or shape")
-            if self.latents.dtype.name not in DTYPES:
+            if self.latents.dtype.name not in DTYPES or self.latents.ndim not in (2, 3):
                 raise ValueError(f"its latents are {self.latents.dtype}")
+            self._check_faces()
         except (*DAMAGED, TypeError, AttributeError) as error:
             raise self._damaged(error) from error
 
@@ -167,6 +171,33 @@ class _Source:
             return np.asarray(np.load(self.path / LATENTS, mmap_mode="r", allow_pickle=False))
         return map_member(self.path, LATENTS)
 
+    def _check_faces(self) -> None:
+        """Raise ValueError for faces that no gallery takes, before one is made for them."""
+        ids = [face["id"] for face in self.faces]
+        known = Counter(ids)
+        if "" in known:
+            raise ValueError(f"face {ids.index('') + 1} of {FACES} has an empty id")
+        if len(known) < len(ids):
+            raise ValueError(f"the id {known.most_common(1)[0][0]!r} is given twice")
+        for start in range(0, len(ids), ROWS):
+            rows = self.latents[start : start + ROWS]
+            finite = np.isfinite(rows.reshape(len(rows), -1)).all(axis=1)
+            if not finite.all():
+                name = ids[start + int(finite.argmin())]
+                raise ValueError(f"the latent of {name!r} holds NaN or infinite values")
+        named = (face["thumbnail"] for face in self.faces if face.get("thumbnail"))
+        lost = next((name for name in named if name not in self._members), None)
+        if lost is not None:
+            raise ValueError(f"{lost} is missing")
+
+    @cached_property
+    def _members(self) -> set[str]:
+        if self.path.is_dir():
+            found = self.path.rglob("*")
+            return {path.relative_to(self.path).as_posix() for path in found if path.is_file()}
+        with zipfile.ZipFile(self.path) as archive:
+            return set(archive.namelist())
+
     def _damaged(self, error: Exception) -> BadInput:
         return BadInput(f"{self.path} is no exported gallery ({error}); export it again")
 
@@ -177,7 +208,12 @@ def _line(name: str, path: str, attributes: Attributes, row: int, thumbnail: str
     face["attributes"] = {name: value for name, value in known if value}
     if thumbnail:
         face["thumbnail"] = thumbnail
-    return json.dumps(face, ensure_ascii=False) + "\n"
+    line = json.dumps(face, ensure_ascii=False)
+    try:
+        line.encode()
+    except UnicodeEncodeError:  # a file's name that is not UTF-8; escaped, it comes back whole
+        line = json.dumps(face)
+    return line + "\n"
 
 
 def _checked(face: dict[str, Any]) -> dict[str, Any]:

@@ -32,7 +32,7 @@ from mien.studies._scores import Scorer
 from mien.studies._split import Progress, Split, embeddings, encode_split
 from mien.studies._table import output_folder
 from mien.train import policy, tirg
-from mien.types import Directions
+from mien.types import Directions, check_same_space
 
 BASELINES = ("euclidean", "legacy", "interfacegan", "tirg")
 OURS = ("no preference", "adjusted preferred", "identity constrained", "wish kept", "best nDCG")
@@ -71,8 +71,12 @@ def run(
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Measure every protocol and method; write tables, CSV and a figure into `folder`.
 
-    root: a CelebA folder; basis: orthonormal, in `space`. Returns the table's rows.
+    root: a CelebA folder; basis: orthonormal, in `space`. Returns the table's rows. Raises
+    SpaceMismatch for a basis of another space.
     """
+    check_same_space(
+        "the basis", (basis.space, basis.model), "the space", (space.space, space.mark)
+    )
     output_folder(folder)
     valid = encode_split(root, "valid", space, progress, options.limit)
     test = encode_split(root, "test", space, progress, options.limit)
