@@ -94,8 +94,16 @@ Component = Annotated[
     int | None, typer.Option("--component", min=0, metavar="N", help="Component of the method.")
 ]
 Amount = Annotated[float, typer.Option("--amount", help="Amount that the component is moved by.")]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Without a photo: which faces are drawn.")]
-Count = Annotated[int, typer.Option("-n", "--count", min=1, help="Without a photo: how many.")]
+Seed = Annotated[
+    int,
+    typer.Option(
+        "--seed", min=0, max=options.SEEDS, help="Without a photo: which faces are drawn."
+    ),
+]
+Count = Annotated[
+    int,
+    typer.Option("-n", "--count", min=1, max=options.MOST, help="Without a photo: how many."),
+]
 Truncation = Annotated[
     float, typer.Option("--truncation", help="Without a photo: distance from the average face.")
 ]
@@ -147,6 +155,7 @@ def edit(
     })  # fmt: skip
     out = out or Path("edited.png" if photo is None else f"{photo.stem}-edited.png")
     options.check_picture(out, "-o", photo, kinds=pictures.KINDS)
+    options.check_truncation(truncation)
     asked = Asked(recipe, finder, out, strip, crop)
     if photo is None:
         _edit_samples(asked, count, seed, truncation)
