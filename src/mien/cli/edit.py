@@ -155,7 +155,6 @@ def edit(
     })  # fmt: skip
     out = out or Path("edited.png" if photo is None else f"{photo.stem}-edited.png")
     options.check_picture(out, "-o", photo, kinds=pictures.KINDS)
-    options.check_truncation(truncation)
     asked = Asked(recipe, finder, out, strip, crop)
     if photo is None:
         _edit_samples(asked, count, seed, truncation)
@@ -216,6 +215,7 @@ def _edit_samples(asked: Asked, count: int, seed: int, truncation: float) -> Non
     recipe = asked.recipe
     if recipe.set:
         raise BadInput("--set needs a photo to read presences from; move samples by --move or --to")
+    options.check_truncation(truncation)
     found = None if asked.method else directions_of(recipe)
 
     from mien.edit.strip import strips

@@ -94,8 +94,8 @@ def interpolate(
     without and with it; across gender without and with it.
     """
     _check_ends(pairs, (first, second), way)
-    photos = [Path(face) for face in (first, second) if face and not _is_seed(face)]
-    for photo in photos or [None]:
+    for face in (first, second):
+        photo = None if face is None or _is_seed(face) else Path(face)
         options.check_picture(out, "-o", photo, kinds=pictures.KINDS)
     options.check_truncation(truncation)
     from mien.generators import open_space
