@@ -75,6 +75,11 @@ def test_usage_errors_exit_with_2(arguments: tuple[str, ...], mien: Mien) -> Non
         (BadInput("give a photo"), 2, "mien: give a photo\n"),
         (PermissionError(13, "Permission denied", "/a"), 2, "mien: /a: Permission denied\n"),
         (OSError(28, "No space left on device"), 2, "mien: No space left on device\n"),
+        (
+            MemoryError(),
+            2,
+            "mien: there is not enough memory for this; ask for fewer or smaller pictures\n",
+        ),
         (KeyboardInterrupt(), 130, "mien: interrupted; what was acknowledged is kept\n"),
     ],
 )

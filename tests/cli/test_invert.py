@@ -164,3 +164,20 @@ def test_tuning_that_cannot_be_is_refused_at_once(
     assert mien(*start, "--tune", 1).exit_code == 0
     assert not (Path("astronaut-inverted-tuned") / "encoder").exists()
     assert "choose another -o" in refused(*start, "--tune", 1)
+
+
+def test_only_a_latent_is_replaced_beside_the_picture(
+    mien: Mien, refused: Callable[..., str], encoder: Path, astronaut: Path
+) -> None:
+    asked = ("invert", astronaut, "--space", encoder, "--method", "e4e", "-o", "side.png")
+    np.savez("side.npz", table=np.arange(3))
+    before = Path("side.npz").read_bytes()
+    assert "side.npz, for the latent, exists and holds no latent" in refused(*asked)
+    assert Path("side.npz").read_bytes() == before
+    Path("side.npz").write_text("no archive")
+    assert "choose another -o" in refused(*asked)
+    assert not Path("side.png").exists()
+    Path("side.npz").unlink()
+    for _ in range(2):
+        result = mien(*asked)
+        assert result.exit_code == 0, result.output

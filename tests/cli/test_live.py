@@ -115,6 +115,12 @@ def test_what_is_refused(refused: Callable[..., str], model: Path, video: Path) 
     assert "--to needs --model" in refused(
         "live", video, "--space", "vae-128", "--no-window", "--to", "Male"
     )
+    edit = ("live", video, "--space", "vae-128", "--no-window")
+    sentence = refused(*edit, "--set", "Smiling=1", "--strength", 7)
+    assert "--strength needs --model" in sentence
+    for hold in ((), ("--hold", "Male")):
+        assert refused(*edit, *hold).endswith("--set NAME=PRESENCE or --move NAME=AMOUNT")
+    assert "lies in [0, 1]" in refused("live", video, *by, "--to", "Male", "--strength", 7)
     assert "need --space" in refused("live", video, *by, "--to", "Male", "--hold", "Young")
     assert "must end in .mp4" in refused("live", video, *by, "--to", "Male", "-o", "out.avi")
     assert not list(Path().glob("*.avi"))

@@ -102,6 +102,9 @@ BAD = {
     "no such way": (["0", "1", "--way", "speherical"], "did you mean spherical"),
     "no such photo": (["0", "missing.jpg"], "missing.jpg"),
     "no such space": (["0", "1", "--space", "vae-1"], "did you mean vae-128"),
+    "a seed without end": (["0", "9" * 5000], "a seed is a number"),
+    "a face without end": (["3", "1:9999999999999"], "numbers below 1000"),
+    "no truncation": (["3", "4", "--truncation", "nan"], "--truncation nan: give a number from"),
     "another format": (["0", "1", "-o", "a.txt"], ".gif"),
 }
 
@@ -118,3 +121,42 @@ def test_pairs_need_known_attributes(refused: Callable[..., str], toys: Path) ->
     assert "did you mean Smiling" in refused(*pairs, "--attribute", "Smile")
     assert "name another" in refused(*pairs, "--attribute", "Male")
     assert "-o" in refused("sample", "-o", "a.gif")
+
+
+def test_a_photo_is_not_overwritten_by_its_own_way(
+    refused: Callable[..., str], astronaut: Path
+) -> None:
+    before = astronaut.read_bytes()
+    Path("me.png").write_bytes(before)
+    for ends in (("me.png", "4"), ("4", "me.png")):
+        sentence = refused("interpolate", *ends, "--steps", 2, "-o", "me.png")
+        assert "this is the photo itself" in sentence
+    assert Path("me.png").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("sample", "-n", 10**12), "--count"),
+        (("sample", "-n", 10**23), "--count"),
+        (("sample", "--seed", 10**23), "--seed"),
+        (("interpolate", 3, 4, "--steps", 10**11), "--steps"),
+        (("edit", "--move", "Smiling=1", "-n", 10**11), "--count"),
+    ],
+)
+def test_numbers_have_bounds(mien: Mien, arguments: tuple[object, ...], told: str) -> None:
+    result = mien(*arguments)
+    assert result.exit_code == 2
+    assert told in result.stderr
+    assert "Invalid value" in result.stderr
+    assert list(Path().iterdir()) == []
+
+
+@pytest.mark.parametrize("command", [("sample",), ("edit", "--move", "Smiling=1")])
+@pytest.mark.parametrize("truncation", ["nan", "inf", "1e30"])
+def test_a_truncation_is_a_number_of_use(
+    refused: Callable[..., str], command: tuple[str, ...], truncation: str
+) -> None:
+    sentence = refused(*command, "--truncation", truncation)
+    assert "give a number from -100 to 100" in sentence
+    assert list(Path().iterdir()) == []

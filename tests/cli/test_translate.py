@@ -93,6 +93,71 @@ def test_folders_and_classes(mien: Mien, model: Path, face: Path) -> None:
     assert sorted(path.name for path in Path("out").iterdir()) == ["more-two.png", "one.png"]
 
 
+def folder_of(face: Path, *names: str) -> Path:
+    """A folder `photos` with the face under each name, a damaged photo where it says so."""
+    for name in names:
+        place = Path("photos") / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(b"no photo" if "damaged" in name else face.read_bytes())
+    return Path("photos")
+
+
+def test_each_photo_of_a_folder_has_a_file_of_its_own(
+    mien: Mien, refused: Callable[..., str], model: Path, face: Path
+) -> None:
+    photos = folder_of(face, "x.jpg", "x.png", "y.png")
+    asked = ("translate", photos, "--aligned", "--model", model, "--to", "happy", "-o", "out")
+    assert mien(*asked).exit_code == 0
+    assert sorted(path.name for path in Path("out").iterdir()) == [
+        "x.jpg.png",
+        "x.png.png",
+        "y.png",
+    ]
+    folder_of(face, "a/b.jpg", "a-b.jpg")
+    sentence = refused(*asked[:-1], "other")
+    assert "a-b.jpg" in sentence
+    assert "a/b.jpg" in sentence
+    assert not Path("other").exists()
+
+
+def test_a_photo_that_cannot_be_used_is_left_out(
+    mien: Mien, refused: Callable[..., str], model: Path, face: Path
+) -> None:
+    photos = folder_of(face, "damaged.jpg", "one.png")
+    asked = ("translate", photos, "--aligned", "--model", model, "--to", "happy", "-o", "out")
+    result = mien(*asked)
+    assert result.exit_code == 0, result.output
+    assert "damaged.jpg" in result.stderr
+    assert result.stderr.endswith("; left out\n")
+    assert [path.name for path in Path("out").iterdir()] == ["one.png"]
+    (photos / "one.png").write_bytes(b"no photo")
+    result = mien(*asked[:-1], "none")
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1].startswith("mien: photos: no photo in it could be")
+    assert not Path("none").exists()
+
+
+def test_a_refusal_leaves_no_folder(refused: Callable[..., str], model: Path, face: Path) -> None:
+    photos = folder_of(face, "one.png", "two.png")
+    asked = ("translate", photos, "--aligned", "-o", "out")
+    assert "'Beard'" in refused(*asked, "--model", model, "--to", "Beard")
+    refused(*asked, "--model", "starganne", "--to", "Male")
+    assert not Path("out").exists()
+
+
+def test_what_was_written_is_not_translated_again(
+    mien: Mien, refused: Callable[..., str], model: Path, face: Path
+) -> None:
+    photos = folder_of(face, "one.png")
+    asked = ("translate", photos, "--aligned", "--model", model, "--to", "happy", "-o")
+    for _ in range(2):
+        assert mien(*asked, photos / "out").exit_code == 0
+        assert [path.name for path in (photos / "out").iterdir()] == ["one.png"]
+    assert mien(*asked, ".").exit_code == 0  # around the photos, not among them
+    (photos / "one.png").unlink()
+    assert "give another -o" in refused(*asked, photos / "out")
+
+
 def test_bad_wishes_are_refused(refused: Callable[..., str], model: Path, face: Path) -> None:
     asked = ("translate", face, "--aligned", "--model", model)
     sentence = refused(*asked, "--to", "Beard")

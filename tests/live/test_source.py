@@ -91,6 +91,9 @@ def test_a_file_opens_no_connection(tmp_path: Path, served: str) -> None:
 def test_there_is_no_such_camera() -> None:
     with pytest.raises(BadInput, match=r"there is no camera 93, .* a video file or a stream"):
         open_source("93")
+    for number in (2**31, 10**19, "9" * 5000):
+        with pytest.raises(BadInput, match=r"there is no camera [0-9]{10,40}, "):
+            open_source(str(number))
 
 
 def test_what_is_no_video(tmp_path: Path) -> None:

@@ -99,6 +99,14 @@ def test_other_suffixes_are_refused(tmp_path: Path, name: str) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_jpeg_has_an_end(tmp_path: Path) -> None:
+    wide = np.zeros((1, 65_501, 3), np.uint8)
+    with pytest.raises(BadInput, match=r"wide.jpg: a JPEG has at most 65500 .*; use .png"):
+        mark.save_picture(tmp_path / "wide.jpg", wide, {})
+    assert list(tmp_path.iterdir()) == []
+    mark.save_picture(tmp_path / "wide.png", wide, {})
+
+
 def test_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="cannot write"):
         mark.save_picture(tmp_path / "missing" / "a.png", picture(), NOTE)

@@ -48,7 +48,7 @@ class Mien(TyperGroup):
 def one_sentence() -> Iterator[None]:
     """Print an expected error as `mien: ...` on stderr and exit with its code.
 
-    2 for bad input and files that cannot be used, 130 for an interruption.
+    2 for bad input, files that cannot be used and too little memory, 130 for an interruption.
     """
     try:
         yield
@@ -59,6 +59,8 @@ def one_sentence() -> Iterator[None]:
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         _leave(f"{place}{error.strerror or error}", BAD_INPUT)
+    except MemoryError:
+        _leave("there is not enough memory for this; ask for fewer or smaller pictures", BAD_INPUT)
     except KeyboardInterrupt:
         _leave("interrupted; what was acknowledged is kept", INTERRUPTED)
 

@@ -30,7 +30,6 @@ Source = Annotated[
 Samples = Annotated[
     int, typer.Option("--samples", min=1, help="Without a gallery: faces drawn and recognised.")
 ]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Which faces are drawn.")]
 Truncation = Annotated[
     float, typer.Option("--truncation", help="Distance of samples from the average face.")
 ]
@@ -80,7 +79,7 @@ def fit(
     calibrate: Calibrate = True,
     scores: Scores = False,
     samples: Samples = 2000,
-    seed: Seed = 0,
+    seed: options.Seed = 0,
     truncation: Truncation = 1.0,
     space: options.Model = options.SPACE,
 ) -> None:
@@ -93,6 +92,7 @@ def fit(
     from mien.directions.contract import needs_labels
     from mien.rooms import open_part
 
+    options.check_truncation(truncation)
     check_free(out)  # before the faces are fitted, which may take long
     part = open_part("directions", method)
     asked = options.filled(part.Options, option or [], "--option")

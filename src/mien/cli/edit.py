@@ -94,8 +94,16 @@ Component = Annotated[
     int | None, typer.Option("--component", min=0, metavar="N", help="Component of the method.")
 ]
 Amount = Annotated[float, typer.Option("--amount", help="Amount that the component is moved by.")]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Without a photo: which faces are drawn.")]
-Count = Annotated[int, typer.Option("-n", "--count", min=1, help="Without a photo: how many.")]
+Seed = Annotated[
+    int,
+    typer.Option(
+        "--seed", min=0, max=options.SEEDS, help="Without a photo: which faces are drawn."
+    ),
+]
+Count = Annotated[
+    int,
+    typer.Option("-n", "--count", min=1, max=options.MOST, help="Without a photo: how many."),
+]
 Truncation = Annotated[
     float, typer.Option("--truncation", help="Without a photo: distance from the average face.")
 ]
@@ -207,6 +215,7 @@ def _edit_samples(asked: Asked, count: int, seed: int, truncation: float) -> Non
     recipe = asked.recipe
     if recipe.set:
         raise BadInput("--set needs a photo to read presences from; move samples by --move or --to")
+    options.check_truncation(truncation)
     found = None if asked.method else directions_of(recipe)
 
     from mien.edit.strip import strips

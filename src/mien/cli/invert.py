@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 PASSES = ("e4e", "psp")
 METHODS = (*PASSES, "optimise", "hybrid")
+LATENT = ("values", "space", "model")  # arrays of the latent's file
 
 Method = Annotated[
     str | None,
@@ -73,6 +74,11 @@ class Asked:
         """Of the tuned generator."""
         return self.out.with_name(f"{self.out.stem}-tuned")
 
+    @property
+    def beside(self) -> Path:
+        """File of the latent."""
+        return self.out.with_suffix(".npz")
+
     def check(self) -> None:
         """Raise UnknownName or BadInput for options that do not go together."""
         if self.method not in METHODS:
@@ -123,6 +129,7 @@ def invert(
     asked = Asked(space, out, method, steps, fields or [], tune, locality)
     asked.check()
     options.check_picture(out, "-o", photo)
+    _check_beside(asked.beside)
     portrait = options.portrait_of(photo, space_card(space), number, aligned)
 
     from mien.generators import open_space
@@ -137,11 +144,10 @@ def _inverted(space: Space, face: np.ndarray, asked: Asked) -> str:
     from mien.provenance.mark import save_picture
 
     latent, faces, noise = _found(space, face, asked)
-    beside = asked.out.with_suffix(".npz")
-    _save_latent(beside, latent, noise)
+    _save_latent(asked.beside, latent, noise)
     note = pictures.stamp(latent.model) | {"method": asked.method}
     note |= pictures.weights_of(space.card)
-    told = f"{asked.out}: {_error(face, faces)}; latent in {beside}"
+    told = f"{asked.out}: {_error(face, faces)}; latent in {asked.beside}"
     if asked.tune:
         tuned, more = _tuned(space, face, latent, asked)
         faces, note = np.concatenate([faces, tuned]), note | more
@@ -210,3 +216,21 @@ def _save_latent(path: Path, latent: Latent, noise: list[np.ndarray]) -> None:
     maps: dict[str, Any] = {f"noise_{number}": values for number, values in enumerate(noise)}
     with atomic_open(path) as handle:
         np.savez(handle, values=latent.values, space=latent.space, model=latent.model, **maps)
+
+
+def _check_beside(path: Path) -> None:
+    """Raise BadInput where the latent would be written over a file that holds none.
+
+    The name was not asked for, so only what an inversion left there may be replaced.
+    """
+    from zipfile import BadZipFile, ZipFile
+
+    if not path.exists():
+        return
+    try:
+        with ZipFile(path) as file:
+            held = set(file.namelist())
+    except (BadZipFile, OSError):
+        held = set()
+    if not held >= {f"{name}.npy" for name in LATENT}:
+        raise BadInput(f"{path}, for the latent, exists and holds no latent; choose another -o")

@@ -28,6 +28,10 @@ Space = Annotated[
     str | None,
     typer.Option("--space", metavar="MODEL", help="Latent space, with --set or --move."),
 ]
+Strength = Annotated[
+    float | None,
+    typer.Option("--strength", help="With --model: share of the translation, 0 to 1; 1."),
+]
 Out = Annotated[Path | None, typer.Option("-o", "--out", help="MP4 to write.")]
 
 
@@ -63,7 +67,7 @@ def live(
     source: From = "0",
     model: Model = None,
     to: translate.To = None,
-    strength: translate.Strength = 1.0,
+    strength: Strength = None,
     space: Space = None,
     wanted: edit.Set = None,
     moves: edit.Move = None,
@@ -132,13 +136,16 @@ def _changes(model: str | None, space: str | None, asked: dict[str, Any]) -> Ope
         return _translates(model, asked)
     if asked["to"]:
         raise BadInput("--to needs --model; a --space takes --set NAME=PRESENCE or --move NAME=1")
+    if asked["strength"] is not None:
+        raise BadInput("--strength needs --model; a --space takes the amount in --move NAME=0.5")
     return _edits(str(space), asked)
 
 
 def _translates(model: str, asked: dict[str, Any]) -> Opened:
     from mien.edit.translate import Wish, check_wish
 
-    wish = Wish(translate.pairs(asked["to"]), asked["strength"])
+    strength = 1.0 if asked["strength"] is None else asked["strength"]
+    wish = Wish(translate.pairs(asked["to"]), strength)
 
     from mien.generators import open_translator
     from mien.live.changes import Translates
@@ -160,6 +167,8 @@ def _edits(space: str, asked: dict[str, Any]) -> Opened:
     named = options.own(space, asked["directions"])
     presences = options.presences(asked["set"] or [], "--set")
     amounts = options.numbers(asked["move"] or [], "--move")
+    if not (presences or amounts):  # before edit tells of options that are not here
+        raise BadInput("nothing to change; give --set NAME=PRESENCE or --move NAME=AMOUNT")
     recipe = Recipe(space, named, presences, amounts, tuple(asked["hold"] or ()))
     found = edit.directions_of(recipe)
 

@@ -21,6 +21,9 @@ PICTURES = (".png", ".jpg", ".jpeg")
 ANIMATIONS = (".gif", ".mp4")
 SPACE, DIRECTIONS, BASIS = "vae-128", "vae-128-directions", "vae-128-basis"  # embedded
 TRANSLATOR = "stargan-128"  # embedded
+MOST = 1000  # faces drawn for one picture or film
+SEEDS = 2**63 - 1  # what every generator of random numbers takes
+TRUNCATION = 100.0  # far more than any face survives
 
 Photo = Annotated[Path, typer.Argument(help="A photo with a face in it.", show_default=False)]
 Number = Annotated[
@@ -28,6 +31,7 @@ Number = Annotated[
 ]
 Aligned = Annotated[bool, typer.Option("--aligned", help="The photo is an aligned face already.")]
 Model = Annotated[str, typer.Option("--space", metavar="MODEL", help="Latent space.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, max=SEEDS, help="Which faces are drawn.")]
 Data = Annotated[Path, typer.Argument(help="CelebA in its official layout.", show_default=False)]
 
 
@@ -96,6 +100,15 @@ def check_picture(
         raise BadInput(f"{option} {path}: this is a folder; give the name of a file")
     if source is not None and path.exists() and source.exists() and path.samefile(source):
         raise BadInput(f"{option} {path}: this is the photo itself; choose another name")
+
+
+def check_truncation(truncation: float) -> None:
+    """Raise BadInput unless samples can be drawn at this distance from the average face."""
+    if not abs(truncation) <= TRUNCATION:  # nan, too, is refused
+        raise BadInput(
+            f"--truncation {truncation:g}: give a number from {-TRUNCATION:g} to {TRUNCATION:g}; "
+            "0 is the average face, 1 the usual distance from it"
+        )
 
 
 def filled(options: type[Options], pairs: Sequence[str], option: str) -> Options:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from mien.generators.contract import Space
     from mien.types import Attributes, Latent
 
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Which faces are drawn.")]
 Truncation = Annotated[
     float,
     typer.Option(
@@ -26,12 +25,17 @@ Truncation = Annotated[
     ),
 ]
 Out = Annotated[Path, typer.Option("-o", "--out", help="PNG, JPEG, GIF or MP4 to write.")]
-Count = Annotated[int, typer.Option("-n", "--count", min=1, help="Faces to draw.")]
+Count = Annotated[
+    int, typer.Option("-n", "--count", min=1, max=options.MOST, help="Faces to draw.")
+]
 End = Annotated[
     str | None,
     typer.Argument(help="A photo, or a seed such as 7 (7:2 is its third face).", metavar="FACE"),
 ]
-Steps = Annotated[int, typer.Option("--steps", min=2, help="Faces from one end to the other.")]
+Steps = Annotated[
+    int,
+    typer.Option("--steps", min=2, max=options.MOST, help="Faces from one end to the other."),
+]
 Way = Annotated[str, typer.Option("--way", help="linear, or spherical: along the arc.")]
 Pairs = Annotated[
     Path | None,
@@ -48,7 +52,7 @@ Gender = Annotated[
 
 def sample(
     count: Count = 16,
-    seed: Seed = 0,
+    seed: options.Seed = 0,
     truncation: Truncation = 1.0,
     out: Out = Path("samples.png"),
     space: options.Model = options.SPACE,
@@ -61,6 +65,7 @@ def sample(
     from mien.provenance.mark import save_picture
 
     options.check_picture(out, "-o")
+    options.check_truncation(truncation)
     opened = open_space(space)
     faces = opened.decode(opened.sample(count, seed, truncation))
     asked = {"space": space, "count": count, "seed": seed, "truncation": truncation}
@@ -77,7 +82,7 @@ def interpolate(
     pairs: Pairs = None,
     attribute: Attribute = "Smiling",
     gender: Gender = "Male",
-    seed: Seed = 0,
+    seed: options.Seed = 0,
     truncation: Truncation = 1.0,
     out: Out = Path("interpolation.png"),
     aligned: options.Aligned = False,
@@ -88,8 +93,11 @@ def interpolate(
     With --pairs: two identities of one gender without the attribute; one gender
     without and with it; across gender without and with it.
     """
-    options.check_picture(out, "-o", kinds=pictures.KINDS)
     _check_ends(pairs, (first, second), way)
+    for face in (first, second):
+        photo = None if face is None or _is_seed(face) else Path(face)
+        options.check_picture(out, "-o", photo, kinds=pictures.KINDS)
+    options.check_truncation(truncation)
     from mien.generators import open_space
 
     opened = open_space(space)
@@ -113,6 +121,12 @@ def _check_ends(pairs: Path | None, faces: tuple[str | None, str | None], way: s
         raise UnknownName("way in --way:", way, WAYS)
     if (pairs is None) == (None in faces):
         raise BadInput("give two faces (photos or seeds), or --pairs FOLDER, not both")
+    for face in filter(_is_seed, faces):
+        seed, _, number = str(face).partition(":")
+        if len(seed) > 19 or int(seed) > options.SEEDS:  # int() itself refuses very long texts
+            raise BadInput(f"{seed:.40}: a seed is a number from 0 to {options.SEEDS}")
+        if len(number) > 19 or int(number or 0) >= options.MOST:
+            raise BadInput(f"{seed}:{number:.40}: a seed's faces have numbers below {options.MOST}")
 
 
 def _strips(space: Space, ends: list[Latent], steps: int, way: str) -> np.ndarray:

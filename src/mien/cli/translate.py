@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mien.cli import options, output, pictures
-from mien.errors import BadInput, NoFaceFound
+from mien.errors import BadInput
 
 if TYPE_CHECKING:
     from mien.edit.translate import Translated, Wish
     from mien.faces.portrait import Portrait
+
+    Job = tuple[Path, Path]  # a photo, and the picture to write
 
 Translator = Annotated[
     str, typer.Option("--model", metavar="MODEL", help="An embedded translator, or a folder.")
@@ -65,16 +69,13 @@ def translate(
     jobs = _jobs(photo, out)
     card = load_card(find_model(model))
     opened: Any = None
-    for source, place in _shown(jobs, photo):
-        try:
-            portrait = options.portrait_of(source, card, number, aligned)
-        except NoFaceFound as error:
-            if len(jobs) == 1:
-                raise
-            typer.echo(f"mien: {error}; left out", err=True)
-            continue
+    what = "grid" if grid else "face" if crop else "photo"
+    for place, portrait in _portraits(jobs, photo, card, (number, aligned)):
         opened = opened or _opened(model, wish)  # torch begins here
-        _write(portrait, place, opened, wish, "grid" if grid else "face" if crop else "photo")
+        place.parent.mkdir(parents=True, exist_ok=True)  # no earlier: no refusal leaves a folder
+        _write(portrait, place, opened, wish, what)
+    if opened is None:
+        raise BadInput(f"{photo}: no photo in it could be translated; nothing was written")
 
 
 def pairs(to: list[str] | None) -> dict[str, float]:
@@ -83,24 +84,74 @@ def pairs(to: list[str] | None) -> dict[str, float]:
     return options.numbers(full, "--to")
 
 
-def _jobs(photo: Path, out: Path | None) -> list[tuple[Path, Path]]:
-    """(photo, picture to write) pairs; the folder of the pictures is made."""
+def _jobs(photo: Path, out: Path | None) -> list[Job]:
+    """What to translate; BadInput where -o cannot be or two photos would become one file."""
     if not photo.is_dir():
         out = out or Path(f"{photo.stem}-translated.png")
         options.check_picture(out, "-o", photo)
         return [(photo, out)]
-    from mien.faces.folder import read_folder
-
-    paths, _ = read_folder(photo)
     out = out or Path(f"{photo.resolve().name}-translated")
     if out.exists() and (not out.is_dir() or out.samefile(photo)):
         raise BadInput(f"-o {out}: for a folder of photos give another folder")
-    names = ["-".join(path.relative_to(photo).with_suffix("").parts) for path in paths]
-    out.mkdir(parents=True, exist_ok=True)
+    paths = _photos(photo, out)
+    names = _names([path.relative_to(photo) for path in paths])
     return [(path, out / f"{name}.png") for path, name in zip(paths, names, strict=True)]
 
 
-def _shown(jobs: list[tuple[Path, Path]], photo: Path) -> Any:
+def _photos(folder: Path, out: Path) -> list[Path]:
+    """The photos of a folder but for those in `out`, which an earlier run may have written."""
+    from mien.faces.folder import read_folder
+
+    paths, _ = read_folder(folder)
+    inner = out.resolve()
+    if not inner.is_relative_to(folder.resolve()):
+        return list(paths)
+    left = [path for path in paths if not path.resolve().is_relative_to(inner)]
+    if not left:
+        raise BadInput(f"{folder} holds no photos but those in -o {out}; give another -o")
+    if len(left) < len(paths):
+        typer.echo(f"mien: {len(paths) - len(left)} photos in -o {out} left out", err=True)
+    return left
+
+
+def _names(photos: Sequence[Path]) -> list[str]:
+    """A file name for each photo; the ending is kept where the names would be the same.
+
+    Raises BadInput, naming both, where two photos share even that.
+    """
+    short = ["-".join(photo.with_suffix("").parts) for photo in photos]
+    times = Counter(name.lower() for name in short)  # some disks tell no cases apart
+    names = [
+        name if times[name.lower()] == 1 else "-".join(photo.parts)
+        for name, photo in zip(short, photos, strict=True)
+    ]
+    taken: dict[str, Path] = {}
+    for name, photo in zip(names, photos, strict=True):
+        other = taken.setdefault(name.lower(), photo)
+        if other is not photo:
+            raise BadInput(f"{other} and {photo} would both become {name}.png; rename one of them")
+    return names
+
+
+def _portraits(
+    jobs: list[Job], photo: Path, card: dict[str, Any], face: tuple[int, bool]
+) -> Iterator[tuple[Path, Portrait]]:
+    """The picture to write and the portrait of each photo; those that cannot be used are named.
+
+    face: its number, and whether photos are aligned faces. Raises BadInput for a photo by itself.
+    """
+    for source, place in _shown(jobs, photo):
+        try:
+            portrait = options.portrait_of(source, card, *face)
+        except BadInput as error:
+            if len(jobs) == 1:
+                raise
+            typer.echo(f"mien: {error}; left out", err=True)
+            continue
+        yield place, portrait
+
+
+def _shown(jobs: list[Job], photo: Path) -> Iterator[Job]:
     """The jobs, with a bar for several."""
     if len(jobs) == 1:
         yield from jobs

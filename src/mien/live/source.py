@@ -21,6 +21,7 @@ TIMEOUT = 10.0  # seconds without an answer after which a stream is given up
 NO_VIDEO = ("tty", "image2")  # how FFmpeg reads texts and single pictures
 RATE = 30.0  # frames a second where a source does not tell
 QUARTER = 90  # degrees
+CAMERAS = 2**31 - 1  # the highest number that OpenCV takes
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,8 @@ def open_source(name: str) -> Source:
     MissingExtra where OpenCV (cameras) or PyAV (all else) is not installed.
     """
     if name.isdecimal():
+        if len(name) > len(str(CAMERAS)) or int(name) > CAMERAS:  # int() refuses very long texts
+            raise BadInput(_no_camera(f"camera {name:.40}"))
         return Camera(int(name))
     scheme, separator, _ = name.partition("://")
     if not separator:
@@ -70,10 +73,7 @@ class Camera:
         self.name, self.endless = f"camera {number}", True
         self.rate = RATE
         if not self._capture.isOpened():
-            raise BadInput(
-                f"there is no {self.name}, or another program uses it; "
-                "give another number, a video file or a stream's address"
-            )
+            raise BadInput(_no_camera(self.name))
         told = self._capture.get(cv2().CAP_PROP_FPS)
         self.rate = told if 1 <= told <= 1000 else RATE
 
@@ -149,6 +149,13 @@ class Video:
     def close(self) -> None:
         """Close the file or connection."""
         self._container.close()
+
+
+def _no_camera(name: str) -> str:
+    return (
+        f"there is no {name}, or another program uses it; "
+        "give another number, a video file or a stream's address"
+    )
 
 
 def _checked(path: Path) -> Path:

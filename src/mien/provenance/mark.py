@@ -29,6 +29,7 @@ ASCII = b"ASCII\0\0\0"  # character code that EXIF puts before a comment
 SEGMENT = 60_000  # bytes of a note that fit one JPEG segment (65,533) with what surrounds it
 QUALITY = 95
 PNG_SUFFIXES, JPEG_SUFFIXES = (".png",), (".jpg", ".jpeg")
+JPEG_SIDE = 65_500  # pixels; the encoder takes no more
 
 
 def save_picture(
@@ -40,13 +41,19 @@ def save_picture(
     generated: nothing of a photo is in it.
     Nothing of the original file's metadata is copied, so that its EXIF
     orientation cannot turn the picture a second time. Raises BadInput for
-    another suffix than .png, .jpg or .jpeg, and when the file cannot be written.
+    another suffix than .png, .jpg or .jpeg, for a JPEG of more than 65500 pixels a
+    side, and when the file cannot be written.
     """
     path = Path(path)
     check_suffix(path)
     check_shape(pixels, (None, None, 3), "picture")
     if pixels.dtype != np.uint8:
         raise BadInput(f"picture is {pixels.dtype}, expected uint8 RGB")
+    side = max(pixels.shape)
+    if side > JPEG_SIDE and path.suffix.lower() in JPEG_SUFFIXES:
+        raise BadInput(
+            f"{path}: a JPEG has at most {JPEG_SIDE} pixels a side, not {side}; use .png"
+        )
     text = json.dumps(dict(note), ensure_ascii=True, sort_keys=True)
     encode = _png if path.suffix.lower() in PNG_SUFFIXES else _jpeg
     xmp = _xmp.packet(text, generated)
