@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -102,8 +101,7 @@ def fit(
             faces = _gallery(gallery, space, scores and labels, progress)
         else:
             faces = _samples(part, space, drawn, progress)
-        wanted = _chosen(attribute, faces.data.attributes.names)
-        found = part.find(faces.data.select(wanted), asked)
+        found = part.find(faces.data.select(_chosen(attribute, faces.data)), asked)
         if faces.data.latent.values.ndim == 2:  # rows of a layered latent are kept by truncation
             found = bounded(found, fit_distribution(faces.data.latent))
         if calibrate and labels:
@@ -113,10 +111,10 @@ def fit(
     typer.echo(f"{out}: {len(found.names)} directions in {found.space} of {found.model}")
 
 
-def _chosen(attribute: list[str] | None, known: Sequence[str]) -> tuple[str, ...]:
+def _chosen(attribute: list[str] | None, data: Labelled) -> tuple[str, ...]:
     """The attributes to fit, each once however often it is given; all without any."""
-    options.check_names(attribute or [], known, "--attribute")
-    return tuple(dict.fromkeys(attribute or known))
+    options.check_names(attribute or [], data.attributes.names, "--attribute")
+    return tuple(dict.fromkeys(attribute or data.attributes.names))
 
 
 def _gallery(folder: Path, space: str, scores: bool, progress: output.Progress) -> Faces:
