@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,37 @@ def test_errors_are_one_sentence(
     monkeypatch.setattr(checkpoint, "embedded", fail)
     result = mien("models", "list")
     assert (result.exit_code, result.stderr, result.stdout) == (code, sentence, "")
+
+
+def too_large() -> None:
+    import torch
+
+    torch.empty(1 << 60, dtype=torch.uint8)
+
+
+def too_large_for_the_device() -> None:
+    import torch
+
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+
+@pytest.mark.parametrize("fail", [too_large, too_large_for_the_device])
+def test_torch_out_of_memory_is_that_sentence(
+    fail: Callable[[], None], refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mien import checkpoint
+
+    monkeypatch.setattr(checkpoint, "embedded", fail)
+    assert "there is not enough memory for this" in refused("models", "list")
+
+
+def test_other_errors_of_torch_are_not_hidden(mien: Mien, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    from mien import checkpoint
+
+    monkeypatch.setattr(checkpoint, "embedded", lambda: torch.ones(2) @ torch.ones(3))
+    assert type(mien("models", "list").exception) is RuntimeError
 
 
 def test_a_programming_error_is_not_hidden(mien: Mien, monkeypatch: pytest.MonkeyPatch) -> None:
