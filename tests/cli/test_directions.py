@@ -93,6 +93,15 @@ def test_a_model_that_lies_in_the_folder_is_kept(
     assert "found holds a model already" in refused(*fit, "-o", "found")
 
 
+def test_a_folder_below_a_file_is_refused_before_fitting(
+    refused: Callable[..., str], toys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mean_difference, "find", lambda *_: pytest.fail("fitted"))
+    Path("file").write_text("a file")
+    sentence = refused("directions", "fit", toys / "gallery", "-o", "file/sub/found")
+    assert "file is a file; choose the name of a folder" in sentence
+
+
 def test_an_attribute_given_twice_is_fitted_once(mien: Mien, toys: Path) -> None:
     twice = ("--attribute", "Smiling", "--attribute", "Male", "--attribute", "Smiling")
     fit = ("directions", "fit", toys / "gallery", "-o", "found", "--no-calibrate")

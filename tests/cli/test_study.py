@@ -4,6 +4,9 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+from mien.directions import pca
 from tests.cli.conftest import Mien
 
 FEW = ("--option", "faces=3", "--option", "identity=1", "--method", "pca:components=2")
@@ -42,6 +45,15 @@ def test_bases_are_compared(mien: Mien, toys: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "Sparse orthogonal bases" in result.stdout
     assert len(Path("out/basis.csv").read_text().splitlines()) == 3
+
+
+def test_a_folder_below_a_file_is_refused_before_fitting(
+    refused: Callable[..., str], toys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pca, "find", lambda *_: pytest.fail("fitted"))
+    Path("file").write_text("a file")
+    study = ("study", "directions", "--gallery", toys / "gallery", *FEW)
+    assert "file is a file; choose the name of a folder" in refused(*study, "-o", "file/out")
 
 
 def test_refuses(refused: Callable[..., str]) -> None:
