@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -130,7 +131,8 @@ class _Source:
             if self.latents.dtype.name not in DTYPES or self.latents.ndim not in (2, 3):
                 raise ValueError(f"its latents are {self.latents.dtype}")
             self._check_faces()
-        except (*DAMAGED, TypeError, AttributeError) as error:
+            self._check_members()
+        except (*DAMAGED, TypeError, AttributeError, zlib.error) as error:
             raise self._damaged(error) from error
 
     def entries(self, rows: list[int] | range) -> Entries:
@@ -151,11 +153,7 @@ class _Source:
 
     def _thumbnail(self, face: Mapping[str, Any]) -> bytes:
         named = face.get("thumbnail", "")
-        if not named:
-            return b""
-        if Path(named).parts[:-1] != ("thumbnails",):
-            raise ValueError(f"the thumbnail {named} is not in thumbnails/")
-        return self._read(named)
+        return self._read(named) if named else b""
 
     def _read(self, name: str) -> bytes:
         if self.path.is_dir():
@@ -185,10 +183,23 @@ class _Source:
             if not finite.all():
                 name = ids[start + int(finite.argmin())]
                 raise ValueError(f"the latent of {name!r} holds NaN or infinite values")
-        named = (face["thumbnail"] for face in self.faces if face.get("thumbnail"))
-        lost = next((name for name in named if name not in self._members), None)
-        if lost is not None:
-            raise ValueError(f"{lost} is missing")
+
+    def _check_members(self) -> None:
+        """Raise ValueError for a thumbnail that is not there or a file that cannot be unpacked.
+
+        Reads all of an archive once, far faster than faces are stored.
+        """
+        for named in filter(None, (face.get("thumbnail") for face in self.faces)):
+            if Path(named).parts[:-1] != ("thumbnails",):
+                raise ValueError(f"the thumbnail {named} is not in thumbnails/")
+            if named not in self._members:
+                raise ValueError(f"{named} is missing")
+        if self.path.is_dir():
+            return
+        with zipfile.ZipFile(self.path) as archive:
+            torn = archive.testzip()
+        if torn is not None:
+            raise ValueError(f"{torn} is damaged")
 
     @cached_property
     def _members(self) -> set[str]:
