@@ -115,6 +115,24 @@ def test_an_empty_gallery_is_exported_too(tmp_path):
     assert Gallery.open(tmp_path / "copy").shape == (4,)
 
 
+def test_an_archive_is_opened_no_more_often_for_more_faces(stored, tmp_path, monkeypatch):
+    opened = []
+
+    class Counted(zipfile.ZipFile):
+        def __init__(self, file, *arguments, **more):
+            opened.append(file)
+            super().__init__(file, *arguments, **more)
+
+    export_gallery(stored, tmp_path / "five.zip")
+    stored.remove(NAMES[1:])
+    export_gallery(stored, tmp_path / "one.zip")
+    monkeypatch.setattr(zipfile, "ZipFile", Counted)
+    for name in ("one", "five"):
+        import_gallery(tmp_path / name, tmp_path / f"{name}.zip")
+    counts = [opened.count(tmp_path / f"{name}.zip") for name in ("one", "five")]
+    assert 0 < counts[1] == counts[0]
+
+
 def test_a_gallery_of_another_space_takes_nothing(stored, tmp_path):
     export_gallery(stored, tmp_path / "people.zip")
     other = Gallery.create(tmp_path / "other", "other@2", SPACE, (3, 4))

@@ -16,7 +16,8 @@ import json
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -139,7 +140,9 @@ class _Source:
         """The faces of some rows."""
         faces = [self.faces[row] for row in rows]
         try:
-            pictures = tuple(self._thumbnail(face) for face in faces)
+            with self._reader() as read:
+                named = [face.get("thumbnail", "") for face in faces]
+                pictures = tuple(read(name) if name else b"" for name in named)
         except DAMAGED as error:
             raise self._damaged(error) from error
         values = np.asarray(self.latents[np.asarray(rows, np.int64)], np.float32)
@@ -151,15 +154,18 @@ class _Source:
             pictures,
         )
 
-    def _thumbnail(self, face: Mapping[str, Any]) -> bytes:
-        named = face.get("thumbnail", "")
-        return self._read(named) if named else b""
+    @contextmanager
+    def _reader(self) -> Iterator[Callable[[str], bytes]]:
+        """What reads a file by its name; to open an archive takes 10 ms for 1,000 files in it."""
+        if self.path.is_dir():
+            yield lambda name: (self.path / name).read_bytes()
+            return
+        with zipfile.ZipFile(self.path) as archive:
+            yield archive.read
 
     def _read(self, name: str) -> bytes:
-        if self.path.is_dir():
-            return (self.path / name).read_bytes()
-        with zipfile.ZipFile(self.path) as archive:
-            return archive.read(name)
+        with self._reader() as read:
+            return read(name)
 
     def _lines(self) -> Iterator[str]:
         return (line for line in self._read(FACES).decode().split("\n") if line.strip())
