@@ -120,6 +120,21 @@ def test_a_gallery_of_another_space_is_refused(
     assert not Path("found").exists()
 
 
+@pytest.mark.parametrize(
+    ("method", "option"),
+    [
+        ("pca", "components=0"), ("ridge", "shrinkage=2.5"), ("mean_difference", "fewest=-1"),
+        ("decoded", "margin=nan"),
+    ],
+)  # fmt: skip
+def test_numbers_that_cannot_be_are_refused_before_faces_are_drawn(
+    refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch, method: str, option: str
+) -> None:
+    monkeypatch.setattr("mien.generators.open_space", lambda *_: pytest.fail("drawn"))
+    sentence = refused("directions", "fit", "-o", "found", "--method", method, "--option", option)
+    assert f"{option}: give " in sentence
+
+
 def test_refuses(refused: Callable[..., str], toys: Path) -> None:
     fit = ("directions", "fit", toys / "gallery", "-o", "found")
     assert "did you mean mean_difference" in refused(*fit, "--method", "mean_diference")

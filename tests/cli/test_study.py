@@ -73,9 +73,7 @@ def test_refuses_numbers_that_cannot_be(refused: Callable[..., str]) -> None:
         why = refused("study", "directions", "--option", option, "-o", "out")
         assert f"{option}: give " in why
     basis = ("study", "basis", "missing", "-o", "out")
-    assert "epochs is 0" in refused(*basis, "--vary", "epochs=0")
-    assert "learning_rate is nan" in refused(*basis, "--vary", "learning_rate=nan")
-    for option in ("learning_rate=inf", "fewest=0", "seed=-1"):
+    for option in ("epochs=0", "learning_rate=nan", "learning_rate=inf", "fewest=0", "seed=-1"):
         assert f"{option}: give " in refused(*basis, "--vary", option)
     assert "faces=0: give 1 or more" in refused(*basis, "--option", "faces=0")
     assert not Path("out").exists()
