@@ -71,6 +71,24 @@ def test_usage_errors_exit_with_2(arguments: tuple[str, ...], mien: Mien) -> Non
 
 
 @pytest.mark.parametrize(
+    "arguments",
+    [
+        ("gallery", "sample", "gallery", "--count"),
+        ("gallery", "sample", "gallery", "--count", "1", "--seed"),
+        ("directions", "fit", "-o", "found", "--samples"),
+        ("study", "directions", "--samples"),
+        ("invert", "missing.jpg", "--steps"),
+        ("invert", "missing.jpg", "--tune"),
+    ],
+)
+def test_numbers_that_only_a_slip_makes_are_refused(arguments: tuple[str, ...], mien: Mien) -> None:
+    result = mien(*arguments, 10**20)
+    assert result.exit_code == 2
+    assert f"Invalid value for '{arguments[-1]}'" in result.stderr
+    assert list(Path().iterdir()) == []
+
+
+@pytest.mark.parametrize(
     ("error", "code", "sentence"),
     [
         (BadInput("give a photo"), 2, "mien: give a photo\n"),

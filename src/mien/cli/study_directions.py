@@ -28,7 +28,10 @@ Faces = Annotated[
     Path | None,
     typer.Option("--gallery", help="Gallery with known attributes; else faces are drawn."),
 ]
-Samples = Annotated[int, typer.Option("--samples", min=10, help="Faces drawn without a gallery.")]
+Samples = Annotated[
+    int,
+    typer.Option("--samples", min=10, max=options.FACES, help="Faces drawn without a gallery."),
+]
 Reader = Annotated[
     str, typer.Option("--reader", metavar="MODEL", help="Recogniser that reads moved faces.")
 ]
