@@ -15,7 +15,7 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from mien.errors import BadInput, BadModel, UnknownName
-from mien.files import write_bytes, write_json
+from mien.files import check_folder, write_bytes, write_json
 
 WEIGHTS, CARD = "model.safetensors", "card.json"
 REQUIRED = ("name", "kind", "architecture", "sha256")
@@ -45,11 +45,10 @@ def find_model(name_or_folder: str | Path) -> Path:
 
 
 def check_free(folder: Path) -> None:
-    """Raise BadInput unless a new model can take `folder`: none lies there, and it is no file."""
+    """Raise BadInput unless a new model can take `folder`: none lies there, and no file."""
     if (folder / CARD).exists() or (folder / WEIGHTS).exists():
         raise BadInput(f"{folder} holds a model already; choose another folder")
-    if folder.exists() and not folder.is_dir():
-        raise BadInput(f"{folder} is a file; choose the name of a folder")
+    check_folder(folder)
 
 
 def save_model(folder: Path, tensors: Mapping[str, np.ndarray], card: Mapping[str, Any]) -> None:

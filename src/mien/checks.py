@@ -50,19 +50,21 @@ def check_finite(array: np.ndarray, name: str) -> None:
 
 
 def check_numbers(
-    options: Any, least: Mapping[str, float] = NONE, shares: Collection[str] = ()
-) -> None:
+    options: Any, least: Mapping[str, float] = NONE, shares: Collection[str] = (),
+    positive: Collection[str] = (),
+) -> None:  # fmt: skip
     """Raise BadInput, naming the field, for a number that a dataclass of options cannot have.
 
     Whole numbers are 1 or more, all others and seeds 0 or more, unless `least` says what a
-    field is at least; `shares` are 1 at most. None of them is infinite or NaN. Tuples hold such
-    numbers; texts, switches and None are left alone.
+    field is at least; `shares` are 1 at most, and `positive` ones more than 0. None of them is
+    infinite or NaN. Tuples hold such numbers; texts, switches and None are left alone.
     """
     for name, kind, value in _numbers(options):
         low = least.get(name, 0 if name == "seed" or "float" in kind else 1)
         high = 1 if name in shares else SEEDS if name == "seed" else math.inf
-        if not (low <= value <= high and abs(value) < math.inf):
-            raise BadInput(f"{name}={value}: give {_range(low, high)}")
+        fits = low <= value <= high and abs(value) < math.inf
+        if not fits or (name in positive and value <= 0):
+            raise BadInput(f"{name}={value}: give {_range(low, high, name in positive)}")
 
 
 def _numbers(options: Any) -> Iterator[tuple[str, str, float]]:
@@ -74,7 +76,9 @@ def _numbers(options: Any) -> Iterator[tuple[str, str, float]]:
                 yield field.name, str(field.type), number
 
 
-def _range(low: float, high: float) -> str:
+def _range(low: float, high: float, positive: bool) -> str:
+    if positive:
+        return "more than 0" + (f", {high:g} at most" if high < math.inf else "")
     if high < math.inf:
         return f"{low:g} to {high:.10g}"
     return "a finite number" if low == -math.inf else f"{low:g} or more"

@@ -1,4 +1,4 @@
-"""Atomic writes: a file is either the old one or the whole new one."""
+"""Atomic writes, of which a file is the old one or the whole new one, and folders for them."""
 
 from __future__ import annotations
 
@@ -50,6 +50,16 @@ def write_bytes(path: Path, data: bytes) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON to `path` atomically."""
     write_bytes(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def check_folder(folder: Path) -> None:
+    """Raise BadInput where a file lies in the place of `folder` or of one above it.
+
+    For what is written after long work: said before it. Nothing is made.
+    """
+    for place in (folder, *folder.parents):
+        if place.exists() and not place.is_dir():
+            raise BadInput(f"{place} is a file; choose the name of a folder")
 
 
 def sync_folder(folder: Path) -> None:

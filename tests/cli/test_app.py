@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,24 @@ def test_usage_errors_exit_with_2(arguments: tuple[str, ...], mien: Mien) -> Non
 
 
 @pytest.mark.parametrize(
+    "arguments",
+    [
+        ("gallery", "sample", "gallery", "--count"),
+        ("gallery", "sample", "gallery", "--count", "1", "--seed"),
+        ("directions", "fit", "-o", "found", "--samples"),
+        ("study", "directions", "--samples"),
+        ("invert", "missing.jpg", "--steps"),
+        ("invert", "missing.jpg", "--tune"),
+    ],
+)
+def test_numbers_that_only_a_slip_makes_are_refused(arguments: tuple[str, ...], mien: Mien) -> None:
+    result = mien(*arguments, 10**20)
+    assert result.exit_code == 2
+    assert f"Invalid value for '{arguments[-1]}'" in result.stderr
+    assert list(Path().iterdir()) == []
+
+
+@pytest.mark.parametrize(
     ("error", "code", "sentence"),
     [
         (BadInput("give a photo"), 2, "mien: give a photo\n"),
@@ -94,6 +113,37 @@ def test_errors_are_one_sentence(
     monkeypatch.setattr(checkpoint, "embedded", fail)
     result = mien("models", "list")
     assert (result.exit_code, result.stderr, result.stdout) == (code, sentence, "")
+
+
+def too_large() -> None:
+    import torch
+
+    torch.empty(1 << 60, dtype=torch.uint8)
+
+
+def too_large_for_the_device() -> None:
+    import torch
+
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+
+@pytest.mark.parametrize("fail", [too_large, too_large_for_the_device])
+def test_torch_out_of_memory_is_that_sentence(
+    fail: Callable[[], None], refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mien import checkpoint
+
+    monkeypatch.setattr(checkpoint, "embedded", fail)
+    assert "there is not enough memory for this" in refused("models", "list")
+
+
+def test_other_errors_of_torch_are_not_hidden(mien: Mien, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    from mien import checkpoint
+
+    monkeypatch.setattr(checkpoint, "embedded", lambda: torch.ones(2) @ torch.ones(3))
+    assert type(mien("models", "list").exception) is RuntimeError
 
 
 def test_a_programming_error_is_not_hidden(mien: Mien, monkeypatch: pytest.MonkeyPatch) -> None:

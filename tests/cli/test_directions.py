@@ -93,6 +93,15 @@ def test_a_model_that_lies_in_the_folder_is_kept(
     assert "found holds a model already" in refused(*fit, "-o", "found")
 
 
+def test_a_folder_below_a_file_is_refused_before_fitting(
+    refused: Callable[..., str], toys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mean_difference, "find", lambda *_: pytest.fail("fitted"))
+    Path("file").write_text("a file")
+    sentence = refused("directions", "fit", toys / "gallery", "-o", "file/sub/found")
+    assert "file is a file; choose the name of a folder" in sentence
+
+
 def test_an_attribute_given_twice_is_fitted_once(mien: Mien, toys: Path) -> None:
     twice = ("--attribute", "Smiling", "--attribute", "Male", "--attribute", "Smiling")
     fit = ("directions", "fit", toys / "gallery", "-o", "found", "--no-calibrate")
@@ -109,6 +118,21 @@ def test_a_gallery_of_another_space_is_refused(
     assert "gallery holds faces of vae-128@" in sentence
     assert "is other@" in sentence
     assert not Path("found").exists()
+
+
+@pytest.mark.parametrize(
+    ("method", "option"),
+    [
+        ("pca", "components=0"), ("ridge", "shrinkage=2.5"), ("mean_difference", "fewest=-1"),
+        ("decoded", "margin=nan"),
+    ],
+)  # fmt: skip
+def test_numbers_that_cannot_be_are_refused_before_faces_are_drawn(
+    refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch, method: str, option: str
+) -> None:
+    monkeypatch.setattr("mien.generators.open_space", lambda *_: pytest.fail("drawn"))
+    sentence = refused("directions", "fit", "-o", "found", "--method", method, "--option", option)
+    assert f"{option}: give " in sentence
 
 
 def test_refuses(refused: Callable[..., str], toys: Path) -> None:

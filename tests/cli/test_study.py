@@ -4,6 +4,9 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+from mien.directions import pca
 from tests.cli.conftest import Mien
 
 FEW = ("--option", "faces=3", "--option", "identity=1", "--method", "pca:components=2")
@@ -44,6 +47,15 @@ def test_bases_are_compared(mien: Mien, toys: Path) -> None:
     assert len(Path("out/basis.csv").read_text().splitlines()) == 3
 
 
+def test_a_folder_below_a_file_is_refused_before_fitting(
+    refused: Callable[..., str], toys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pca, "find", lambda *_: pytest.fail("fitted"))
+    Path("file").write_text("a file")
+    study = ("study", "directions", "--gallery", toys / "gallery", *FEW)
+    assert "file is a file; choose the name of a folder" in refused(*study, "-o", "file/out")
+
+
 def test_refuses(refused: Callable[..., str]) -> None:
     study = ("study", "directions")
     assert "did you mean pca" in refused(*study, "--method", "pcaa")
@@ -61,9 +73,7 @@ def test_refuses_numbers_that_cannot_be(refused: Callable[..., str]) -> None:
         why = refused("study", "directions", "--option", option, "-o", "out")
         assert f"{option}: give " in why
     basis = ("study", "basis", "missing", "-o", "out")
-    assert "epochs is 0" in refused(*basis, "--vary", "epochs=0")
-    assert "learning_rate is nan" in refused(*basis, "--vary", "learning_rate=nan")
-    for option in ("learning_rate=inf", "fewest=0", "seed=-1"):
+    for option in ("epochs=0", "learning_rate=nan", "learning_rate=inf", "fewest=0", "seed=-1"):
         assert f"{option}: give " in refused(*basis, "--vary", option)
     assert "faces=0: give 1 or more" in refused(*basis, "--option", "faces=0")
     assert not Path("out").exists()

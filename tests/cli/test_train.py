@@ -73,3 +73,12 @@ def test_recipes_that_cannot_be_leave_nothing_behind(
 ) -> None:
     assert why in refused("train", model, layout, "-o", "run", "--recipe", change)
     assert not Path("run").exists()
+
+
+@pytest.mark.parametrize("place", [("-o", "file/run"), ("-o", ".", "--name", "file")])
+def test_a_file_in_the_place_of_the_model_is_refused_before_photos_are_read(
+    refused: Callable[..., str], layout: Path, place: tuple[str, ...]
+) -> None:
+    Path("file").write_text("a file")
+    sentence = refused("train", "recogniser", layout, "--recipe", "batch=1", *place)
+    assert "file is a file; choose the name of a folder" in sentence

@@ -163,5 +163,5 @@ def test_options_that_make_no_sense():
     with pytest.raises(UnknownName, match="did you mean hinge"):
         Options(loss="hing")
     for wrong in ({"ratio": 0}, {"train": 0}, {"train": 1.5}, {"C": -1}):
-        with pytest.raises(BadInput, match=f"{next(iter(wrong))} is"):
+        with pytest.raises(BadInput, match=f"{next(iter(wrong))}="):
             Options(**wrong)

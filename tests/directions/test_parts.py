@@ -1,10 +1,12 @@
 import subprocess
 import sys
+from dataclasses import fields
 
 import numpy as np
 import pytest
 
 from mien.directions.contract import needs_labels, unlabelled
+from mien.errors import BadInput
 from mien.rooms import available, open_part
 from tests.directions.toys import Affine, correlated
 
@@ -41,6 +43,47 @@ def test_finders_without_labels_number_their_components(name):
     largest = np.abs(found.vectors).argmax(axis=0)
     assert (found.vectors[largest, np.arange(4)] > 0).all()
     assert found.orthonormal
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_every_number_of_every_finder_is_checked(name):
+    options = open_part("directions", name).Options
+    numbers = [field for field in fields(options) if type(field.default) in (int, float)]
+    for field in numbers:
+        wrong = [np.nan, np.inf] if type(field.default) is float else [-1]
+        for value in wrong:
+            with pytest.raises(BadInput, match=f"^{field.name}={value}: give "):
+                options(**{field.name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "right"),
+    [
+        ("mean_difference", {"fewest": 0}, {"fewest": 1}),
+        ("pca", {"components": 0}, {"components": 1}),
+        ("pca_prior", {"samples": 1}, {"samples": 2}),
+        ("sefa", {"components": 0}, {"components": 1}),
+        ("ridge", {"shrinkage": 1.1}, {"shrinkage": 1.0}),
+        ("ridge", {"label_ridge": -0.1}, {"label_ridge": 0.0}),
+        ("hyperplane", {"ratio": 0.0}, {"ratio": 50.0}),
+        ("hyperplane", {"train": 1.1}, {"train": 1.0}),
+        ("hyperplane", {"invalid": np.nan}, {"invalid": -9.0}),
+        ("hyperplane", {"C": 0.0}, {"C": 1e6}),
+        ("hyperplane", {"tolerance": 0.0}, {"tolerance": 1e-9}),
+        ("decoded", {"wanted": 1.1}, {"wanted": 0.0}),
+        ("decoded", {"rate": 0.0}, {"margin": -1.0}),
+        ("decoded", {"start": 0.0}, {"pixels": 0.0}),
+        ("orthogonal_basis", {"learning_rate": 0.0}, {"l1": 0.0}),
+        ("orthogonal_basis", {"batch": 0}, {"batch": None}),
+        ("orthogonal_basis", {"validation": 1.0}, {"validation": 0.0}),
+    ],
+)
+def test_what_a_number_may_be(name, wrong, right):
+    options = open_part("directions", name).Options
+    [(field, value)] = wrong.items()
+    with pytest.raises(BadInput, match=f"^{field}={value}"):
+        options(**wrong)
+    options(**right)
 
 
 def check(found, data, name):

@@ -185,7 +185,7 @@ def test_what_is_no_file(tmp_path, refusal):
 def test_what_is_no_new_folder(tmp_path, refusal):
     (tmp_path / "file").write_bytes(faces())
     assert "file is a file; choose the name of a folder" in refusal("file", "file")
-    assert "Not a directory" in refusal("file", "file/model")
+    assert "file is a file; choose the name of a folder" in refusal("file", "file/model")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / WEIGHTS).write_bytes(b"of another program")
     assert "other holds a model already" in refusal("file", "other")

@@ -115,6 +115,24 @@ def test_an_empty_gallery_is_exported_too(tmp_path):
     assert Gallery.open(tmp_path / "copy").shape == (4,)
 
 
+def test_an_archive_is_opened_no_more_often_for_more_faces(stored, tmp_path, monkeypatch):
+    opened = []
+
+    class Counted(zipfile.ZipFile):
+        def __init__(self, file, *arguments, **more):
+            opened.append(file)
+            super().__init__(file, *arguments, **more)
+
+    export_gallery(stored, tmp_path / "five.zip")
+    stored.remove(NAMES[1:])
+    export_gallery(stored, tmp_path / "one.zip")
+    monkeypatch.setattr(zipfile, "ZipFile", Counted)
+    for name in ("one", "five"):
+        import_gallery(tmp_path / name, tmp_path / f"{name}.zip")
+    counts = [opened.count(tmp_path / f"{name}.zip") for name in ("one", "five")]
+    assert 0 < counts[1] == counts[0]
+
+
 def test_a_gallery_of_another_space_takes_nothing(stored, tmp_path):
     export_gallery(stored, tmp_path / "people.zip")
     other = Gallery.create(tmp_path / "other", "other@2", SPACE, (3, 4))
@@ -140,17 +158,52 @@ def unpacked(stored, tmp_path):
         ("faces.jsonl", '"id": "a", ', ""),
         ("faces.jsonl", "thumbnails/000000.jpg", "../../secret.jpg"),
         ("faces.jsonl", "thumbnails/000000.jpg", "thumbnails/000009.jpg"),
+        ("faces.jsonl", "thumbnails/000004.jpg", "latents.npy"),
         ("faces.jsonl", '"id": "a"', '"id": ""'),
         ("faces.jsonl", '"id": "a"', '"id": "photos/b.jpg"'),
     ],
 )
-def test_a_damaged_export_is_refused_and_leaves_no_gallery(stored, tmp_path, name, old, new):
+def test_a_damaged_export_is_refused_and_leaves_no_gallery(
+    stored, tmp_path, monkeypatch, name, old, new
+):
+    monkeypatch.setattr("mien.search.exchange.ROWS", 2)
     folder = unpacked(stored, tmp_path)
     text = (folder / name).read_text(encoding="utf-8")
     assert old in text
     (folder / name).write_text(text.replace(old, new), encoding="utf-8")
     with pytest.raises(BadInput, match=r"people is no exported gallery"):
         import_gallery(tmp_path / "copy", folder)
+    assert not (tmp_path / "copy").exists()
+
+
+def test_a_file_that_cannot_be_unpacked_is_refused_before_faces_are_added(
+    stored, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("mien.search.exchange.ROWS", 2)
+    export_gallery(stored, tmp_path / "people.zip")
+    whole = (tmp_path / "people.zip").read_bytes()
+    last = stored.latent.values[4].astype(stored.dtype).tobytes()
+    for name, held in (("thumbnails/000004.jpg", picture(NAMES[4])), ("latents.npy", last)):
+        assert whole.count(held) == 1
+        torn = whole.replace(held, held[:-1] + bytes([held[-1] ^ 1]))
+        (tmp_path / "people.zip").write_bytes(torn)
+        with pytest.raises(BadInput, match=f"people.zip is no exported.*{name} is damaged"):
+            import_gallery(tmp_path / "copy", tmp_path / "people.zip")
+        assert not (tmp_path / "copy").exists()
+
+
+def test_what_another_program_packed_and_was_torn_is_refused(stored, tmp_path):
+    source = unpacked(stored, tmp_path)
+    with zipfile.ZipFile(tmp_path / "packed.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(path for path in source.rglob("*") if path.is_file()):
+            archive.write(path, path.relative_to(source))
+        first = archive.getinfo("thumbnails/000000.jpg")
+    at = first.header_offset + 30 + len(first.filename)  # where its packed bytes begin
+    torn = bytearray((tmp_path / "packed.zip").read_bytes())
+    torn[at : at + first.compress_size] = b"\xff" * first.compress_size
+    (tmp_path / "packed.zip").write_bytes(torn)
+    with pytest.raises(BadInput, match=r"packed.zip is no exported gallery"):
+        import_gallery(tmp_path / "copy", tmp_path / "packed.zip")
     assert not (tmp_path / "copy").exists()
 
 

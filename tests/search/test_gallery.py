@@ -167,7 +167,7 @@ def test_a_shard_with_a_latent_that_is_no_number_is_named(stored):
     arrays["latents"][1, 0] = np.nan
     np.savez(shard, **arrays)
     opened = Gallery.open(stored.folder)
-    sentence = r"shard-000001.npz is damaged \(a latent holds NaN.*build the gallery again"
+    sentence = r"shard-000001.npz is damaged \(the latent of 'b' holds NaN.*build the gallery again"
     with pytest.raises(BadGallery, match=sentence):
         opened.latent  # noqa: B018
     with pytest.raises(BadGallery, match=sentence):

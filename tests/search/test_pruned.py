@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mien.errors import BadInput, UnknownName
+from mien.errors import BadGallery, BadInput, UnknownName
 from mien.search import exact
 from mien.search.bounds import Asked, Bounds, place
 from mien.search.codes import (
@@ -355,6 +355,27 @@ def test_nan_in_a_gallery_is_refused(bad):
         search(held, Query(latent(values[:1]), k=3), named)
     with pytest.raises(BadInput, match="NaN or infinite"):
         encode(held.own.plan, held.values)
+
+
+@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize("coded", [True, False])
+def test_a_latent_that_is_no_number_any_more_is_named_by_a_search(tmp_path, half, coded):
+    values = draw(np.random.default_rng(0), 40, 1.0, 0.8)
+    named = directions(basis(0, 24, 3))
+    made = Gallery.create(tmp_path / "g", MARK, SPACE, (24,), half)
+    made.add(entries([f"{row:02d}" for row in range(40)], values))
+    made.compress(named.vectors, SMALL)
+    (shard,) = made.folder.glob("shard-*")
+    with np.load(shard) as file:
+        arrays = dict(file)
+    arrays["latents"][7, 3] = np.nan
+    np.savez(shard, **arrays)
+    if not coded:
+        (codes,) = made.folder.glob("codes-*-shard-*")
+        codes.unlink()
+    query = Query(latent(values[7:8]), k=3)
+    with pytest.raises(BadGallery, match=r"shard-000001.npz is damaged \(the latent of '07'"):
+        search(Gallery.open(made.folder), query, named)
 
 
 def test_filters_by_id_and_attribute(tmp_path):

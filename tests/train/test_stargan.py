@@ -14,11 +14,12 @@ from mien.errors import BadInput, BadModel, UnknownName
 from mien.generators import open_space, open_translator
 from mien.generators._labels import Part, Vocabulary
 from mien.published import _stargan
-from mien.train import _stargan_state, stargan
+from mien.train import _stargan_data, _stargan_state, stargan
 from mien.train._stargan_data import Source, read_classes
 from mien.train._stargan_guide import Edits
 from mien.train.run import Run, half_precision
 from mien.train.stargan import Batch, Recipe
+from tests.celeba import noise
 from tests.parity import fill
 
 LOSSES = {"stargan": "wgan-gp", "stargan_hinge_dlim": "hinge-gp", "stargan_lut_dlim": "wgan-gp"}
@@ -410,6 +411,21 @@ def test_a_teacher_that_does_not_know_a_name_is_refused():
         _stargan_state.equip(
             _stargan_state.start(TOY, Vocabulary((Part(("Redness",)),))), replace(TOY, teacher=1)
         )
+
+
+@pytest.mark.parametrize(("names", "unknown"), [(("Male", "Redness"), "Redness"), (("Male",), "a")])
+def test_a_name_that_the_teacher_does_not_know_is_told_before_photos_are_read(
+    tmp_path, monkeypatch, names, unknown
+):
+    root = noise(tmp_path / "celeba", names, 2, 1)
+    for name in "ab":
+        (tmp_path / "classes" / name).mkdir(parents=True)
+        (tmp_path / "classes" / name / "1.png").write_text("no photo")
+    folders = () if unknown in names else (str(tmp_path / "classes"),)
+    recipe = replace(TOY, attributes=names, folders=folders, teacher=1.0)
+    monkeypatch.setattr(_stargan_data, "cached_crops", lambda *_: pytest.fail("photos were read"))
+    with pytest.raises(UnknownName, match=f"unknown attribute of the teacher '{unknown}'"):
+        _stargan_data.read_sources(root, recipe)
 
 
 def test_single_targets_change_one_name_and_hair_keeps_one_colour():

@@ -32,6 +32,10 @@ from mien.cli import (
 from mien.errors import BadInput, MienError
 
 BAD_INPUT, INTERRUPTED = 2, 130  # exit codes
+NO_MEMORY = (  # what torch says, in a RuntimeError, where a CPU's memory ends
+    "DefaultCPUAllocator: can't allocate memory",
+    "DefaultCPUAllocator: not enough memory",
+)
 
 
 class Mien(TyperGroup):
@@ -59,10 +63,21 @@ def one_sentence() -> Iterator[None]:
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         _leave(f"{place}{error.strerror or error}", BAD_INPUT)
-    except MemoryError:
+    except (MemoryError, RuntimeError) as error:
+        if not _is_memory(error):
+            raise
         _leave("there is not enough memory for this; ask for fewer or smaller pictures", BAD_INPUT)
     except KeyboardInterrupt:
         _leave("interrupted; what was acknowledged is kept", INTERRUPTED)
+
+
+def _is_memory(error: Exception) -> bool:
+    """Whether memory ran out, as Python or torch says it; known without importing torch."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"  # torch's, of every other device
+        or any(text in str(error) for text in NO_MEMORY)
+    )
 
 
 def _leave(sentence: str, code: int) -> None:

@@ -27,7 +27,10 @@ Source = Annotated[
     ),
 ]
 Samples = Annotated[
-    int, typer.Option("--samples", min=1, help="Without a gallery: faces drawn and recognised.")
+    int,
+    typer.Option(
+        "--samples", min=1, max=options.FACES, help="Without a gallery: faces drawn and recognised."
+    ),
 ]
 Truncation = Annotated[
     float, typer.Option("--truncation", help="Distance of samples from the average face.")

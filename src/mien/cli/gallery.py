@@ -91,8 +91,10 @@ def add(
 @app.command("sample")
 def sample(
     gallery: Folder,
-    count: Annotated[int, typer.Option("--count", help="Faces to draw.")] = 1000,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the random numbers.")] = 0,
+    count: Annotated[
+        int, typer.Option("--count", min=1, max=options.FACES, help="Faces to draw.")
+    ] = 1000,
+    seed: options.Seed = 0,
     space: options.Model = options.SPACE,
 ) -> None:
     """Fill GALLERY with faces drawn from the latent space, with recognised attributes."""

@@ -31,7 +31,10 @@ Method = Annotated[
     ),
 ]
 Steps = Annotated[
-    int | None, typer.Option("--steps", min=1, help="Steps of the descent; 500, hybrid 100.")
+    int | None,
+    typer.Option(
+        "--steps", min=1, max=options.STEPS, help="Steps of the descent; 500, hybrid 100."
+    ),
 ]
 Fields = Annotated[
     list[str] | None,
@@ -40,7 +43,7 @@ Fields = Annotated[
 Tune = Annotated[
     int,
     typer.Option(
-        "--tune", min=0, metavar="STEPS",
+        "--tune", min=0, max=options.STEPS, metavar="STEPS",
         help="Then tune the generator itself to the photo; 350 are usual, 0 is off.",
     ),
 ]  # fmt: skip

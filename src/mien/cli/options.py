@@ -22,6 +22,8 @@ ANIMATIONS = (".gif", ".mp4")
 SPACE, DIRECTIONS, BASIS = "vae-128", "vae-128-directions", "vae-128-basis"  # embedded
 TRANSLATOR = "stargan-128"  # embedded
 MOST = 1000  # faces drawn for one picture or film
+FACES = 1_000_000  # drawn for a gallery, whose ids have six digits, or to fit directions to
+STEPS = 100_000  # of a descent for one photo; the longest published takes 5,000
 SEEDS = 2**63 - 1  # what every generator of random numbers takes
 TRUNCATION = 100.0  # far more than any face survives
 

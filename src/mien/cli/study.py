@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -175,6 +176,13 @@ def samples(
         rows = study.run(data, spaces, asked, out, progress)
     print_rows("Samples against CelebA's train split", rows)
     typer.echo(out)
+
+
+def print_tables(tables: Mapping[str, Any], titles: Mapping[str, str]) -> None:
+    """The tables of a report that have titles, but for empty ones."""
+    for key, title in titles.items():
+        if tables[key]:
+            print_rows(title, tables[key])
 
 
 def print_rows(title: str, rows: list[dict[str, object]]) -> None:

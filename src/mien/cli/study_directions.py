@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli import finders, options, output
-from mien.cli.study import Option, Out, print_rows
+from mien.cli.study import Option, Out, print_rows, print_tables
 
 if TYPE_CHECKING:
     from mien.directions.contract import Labelled
@@ -28,7 +28,10 @@ Faces = Annotated[
     Path | None,
     typer.Option("--gallery", help="Gallery with known attributes; else faces are drawn."),
 ]
-Samples = Annotated[int, typer.Option("--samples", min=10, help="Faces drawn without a gallery.")]
+Samples = Annotated[
+    int,
+    typer.Option("--samples", min=10, max=options.FACES, help="Faces drawn without a gallery."),
+]
 Reader = Annotated[
     str, typer.Option("--reader", metavar="MODEL", help="Recogniser that reads moved faces.")
 ]
@@ -57,12 +60,14 @@ def directions(
     Without a gallery, faces are drawn from the space and labelled by the recogniser.
     """
     from mien.directions import open_directions
+    from mien.files import check_folder
     from mien.generators import open_space  # torch
     from mien.recognise.any_size import AnySize
     from mien.recognise.recogniser import open_recogniser
     from mien.studies import directions as study
     from mien.studies._candidates import fitted, held_out
 
+    check_folder(out)  # before anything is fitted
     asked = options.filled(study.Options, option or [], "--option")
     finders_asked = [finders.named(text) for text in method or ([] if stored else METHODS)]
     judged = [study.Candidate(Path(name).name, open_directions(name)) for name in stored or []]
@@ -76,9 +81,7 @@ def directions(
     if json:
         output.print_json(report)
         return
-    for key, title in study.TITLES.items():
-        if report[key]:
-            print_rows(title, report[key])
+    print_tables(report, study.TITLES)
     typer.echo(out)
 
 

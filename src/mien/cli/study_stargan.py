@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli import options, output
-from mien.cli.study import Out, print_rows
+from mien.cli.study import Out, print_tables
 
 if TYPE_CHECKING:
     from mien.studies._stargan_grids import Grid
@@ -54,9 +54,7 @@ def stargan(
     if json:
         output.print_json({**report.tables, "failed": report.failed})
     else:
-        for key, title in study.TITLES.items():
-            if report.tables[key]:
-                print_rows(title, report.tables[key])
+        print_tables(report.tables, study.TITLES)
         typer.echo(out)
     for name, why in report.failed.items():
         typer.echo(f"mien: run {name} failed: {why}", err=True)

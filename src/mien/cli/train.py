@@ -116,12 +116,14 @@ def _train(
     part: str, data: Path, out: Path, name: str, changes: Sequence[str], verb: str = "train"
 ) -> None:
     from mien.faces.celeba import read_celeba
+    from mien.files import check_folder
     from mien.train.devices import open_devices
 
     devices = open_devices()
     with devices.first():
         if devices.processes > 1 and part not in SEVERAL:
             raise BadInput(f"mien train {part} is one process; start it without a launcher")
+        check_folder(out / name)
         read_celeba(data, "train")  # a wrong folder is refused before torch is imported
         trainer = importlib.import_module(f"mien.train.{part}")
         recipe = options.filled(trainer.Recipe, changes, "--recipe")

@@ -21,6 +21,7 @@ tricks by which one picture is made to fool one network.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from mien.checks import check_numbers
 from mien.directions import mean_difference
 from mien.directions._assemble import assemble, plain_options
 from mien.directions._contrast import contrasts
@@ -70,6 +72,10 @@ class Options:
     skip_rare: bool = False  # leave attributes with fewer out instead of refusing
     seed: int = 0  # of faces, attributes and their order
 
+    def __post_init__(self) -> None:
+        least = {"margin": -math.inf}  # below 0 a moved face may stay a little short
+        check_numbers(self, least, shares=("wanted",), positive=("rate", "start"))
+
 
 DEFAULTS = Options()
 
@@ -80,11 +86,11 @@ def find(data: Labelled, options: Options = DEFAULTS) -> Directions:
     data.source: the space of the latents, which must decode differentiably
     (`render`). `bias` puts the boundary midway between the means of the faces
     with and without the attribute. Runs at the precision of the caller's
-    autocast. Raises BadInput without such a space, for options out of range or
-    an attribute with too few faces, UnknownName for one the recogniser does not
-    know.
+    autocast. Raises BadInput without such a space or for an attribute with too few
+    faces, UnknownName for one the recogniser does not know.
     """
-    _check(data, options)
+    if not hasattr(data.source, "render"):
+        raise BadInput("these directions are learned on decoded faces; give the latents' space")
     weighing = mean_difference.Options(fewest=options.fewest, skip_rare=options.skip_rare)
     start = mean_difference.find(data, weighing)
     kept = data.select(start.names)
@@ -201,14 +207,3 @@ def _columns(recogniser: Recogniser, names: tuple[str, ...]) -> np.ndarray:
         if name not in recogniser.names:
             raise UnknownName("attribute of the recogniser", name, recogniser.names)
     return np.array([recogniser.names.index(name) for name in names])
-
-
-def _check(data: Labelled, options: Options) -> None:
-    if not hasattr(data.source, "render"):
-        raise BadInput("these directions are learned on decoded faces; give the latents' space")
-    for name in ("steps", "batch", "rate", "start"):
-        if not getattr(options, name) > 0:
-            raise BadInput(f"{name} is {getattr(options, name)}, expected more than 0")
-    for name in ("others", "pixels", "spread"):
-        if not getattr(options, name) >= 0:
-            raise BadInput(f"{name} is {getattr(options, name)}, expected 0 or more")

@@ -12,6 +12,7 @@ pass through it.
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from mien.checks import check_numbers
 from mien.directions._assemble import assemble, plain_options
 from mien.directions._rows import one_row
 from mien.directions.contract import Labelled
@@ -48,11 +50,8 @@ class Options:
     def __post_init__(self) -> None:
         if self.loss not in LOSSES:
             raise UnknownName("choice of loss", self.loss, LOSSES)
-        if not 0 < self.train <= 1:
-            raise BadInput(f"train is {self.train}, expected a share in (0, 1]")
-        for name in ("ratio", "C", "iterations", "tolerance"):
-            if not getattr(self, name) > 0:
-                raise BadInput(f"{name} is {getattr(self, name)}, expected more than 0")
+        positive = ("ratio", "train", "C", "tolerance")
+        check_numbers(self, {"invalid": -math.inf}, shares=("train",), positive=positive)
 
 
 DEFAULTS = Options()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mien.checks import check_numbers
 from mien.directions._assemble import assemble, plain_options
 from mien.directions._contrast import contrasts, with_enough
 from mien.directions._linear import unit_columns, weighted_sums
@@ -26,6 +27,9 @@ class Options:
     balance: tuple[str, ...] = ()  # attributes over whose strata the difference is averaged
     fewest: int = 10  # faces needed on either side of an attribute
     skip_rare: bool = False  # leave attributes with fewer out instead of refusing
+
+    def __post_init__(self) -> None:
+        check_numbers(self)
 
 
 DEFAULTS = Options()

@@ -80,14 +80,10 @@ class Options:
         for name, known in CHOICES.items():
             if getattr(self, name) not in known:
                 raise UnknownName(f"choice of {name}", str(getattr(self, name)), known)
-        for name in ("learning_rate", "normal_scale", "epochs", "patience"):
-            if not getattr(self, name) > 0:
-                raise BadInput(f"{name} is {getattr(self, name)}, expected more than 0")
-        if not self.l1 >= 0 or not 0 <= self.validation < 1:
-            raise BadInput("l1 must be 0 or more, and validation a share in [0, 1)")
-        if self.batch is not None and self.batch < 1:
-            raise BadInput(f"batch is {self.batch}, expected 1 or more faces, or none for all")
-        check_numbers(self)
+        positive = ("learning_rate", "normal_scale")
+        check_numbers(self, shares=("validation",), positive=positive)
+        if self.validation == 1:
+            raise BadInput(f"validation={self.validation} leaves no faces to learn from; give less")
 
 
 DEFAULTS = Options()

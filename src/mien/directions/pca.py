@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mien.checks import check_numbers
 from mien.directions._assemble import plain_options
 from mien.directions._components import components, principal_axes
 from mien.directions._rows import one_row
@@ -27,6 +28,9 @@ class Options:
     """Options of the principal component analysis."""
 
     components: int = 20  # axes kept, by falling variance
+
+    def __post_init__(self) -> None:
+        check_numbers(self)
 
 
 DEFAULTS = Options()

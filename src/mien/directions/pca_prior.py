@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mien.checks import check_numbers
 from mien.directions._assemble import plain_options
 from mien.directions._components import components, principal_axes
 from mien.directions.contract import Labelled
@@ -33,6 +34,9 @@ class Options:
     components: int = 5  # axes kept
     sphere: bool = True  # codes at length sqrt(D), as a PGGAN reads them
     seed: int = 0  # of the codes, and so of the axes
+
+    def __post_init__(self) -> None:
+        check_numbers(self, {"samples": 2})  # as a variance needs
 
 
 DEFAULTS = Options()

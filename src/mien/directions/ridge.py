@@ -26,6 +26,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mien.checks import check_numbers
 from mien.directions._assemble import assemble, plain_options
 from mien.directions._contrast import contrasts, with_enough
 from mien.directions._linear import covariance, unit_columns, weighted_sums
@@ -45,6 +46,9 @@ class Options:
     fewest: int = 10  # faces needed on either side of an attribute
     skip_rare: bool = False  # leave attributes with fewer out instead of refusing
 
+    def __post_init__(self) -> None:
+        check_numbers(self, shares=("shrinkage",))
+
 
 DEFAULTS = Options()
 
@@ -54,11 +58,9 @@ def find(data: Labelled, options: Options = DEFAULTS) -> Directions:
 
     The boundary lies midway between the means of the faces with and without the
     attribute. Unknown labels take no part in the differences; the joint
-    regression puts the attribute's mean in their place. Raises BadInput for
-    options out of range, an attribute with too few faces, or a singular
-    covariance.
+    regression puts the attribute's mean in their place. Raises BadInput for an
+    attribute with too few faces, or a singular covariance.
     """
-    _check(options)
     weights = contrasts(data.attributes)
     names = with_enough(data.attributes, weights, options.fewest, options.skip_rare)
     weights = weights[:, [data.attributes.index(name) for name in names]]
@@ -115,10 +117,3 @@ def _whiten(differences: np.ndarray, spread: np.ndarray, shrinkage: float) -> np
             "raise shrinkage or give more faces"
         )
     return np.asarray(np.linalg.solve(shrunk, differences))
-
-
-def _check(options: Options) -> None:
-    if not 0 <= options.shrinkage <= 1:
-        raise BadInput(f"shrinkage is {options.shrinkage}, expected a number in [0, 1]")
-    if not options.label_ridge >= 0:
-        raise BadInput(f"label_ridge is {options.label_ridge}, expected 0 or more")

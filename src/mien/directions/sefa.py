@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mien.checks import check_finite, check_shape
+from mien.checks import check_finite, check_numbers, check_shape
 from mien.directions._assemble import plain_options
 from mien.directions._components import components, fix_signs
 from mien.directions._layers import layer_set
@@ -45,8 +45,7 @@ class Options:
     def __post_init__(self) -> None:
         if self.order not in ORDERS:
             raise UnknownName("choice of order", self.order, ORDERS)
-        if self.components < 1:
-            raise BadInput(f"components is {self.components}, expected 1 or more")
+        check_numbers(self)
 
 
 DEFAULTS = Options()

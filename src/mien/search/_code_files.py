@@ -41,7 +41,7 @@ def open_bounds(folder: Path, shards: Sequence[Shard], vectors: np.ndarray) -> B
     name = _name(plan)
     parts = [_read_codes(_codes_file(file, shard), name, plan, len(shard)) for shard in shards]
     encoded = [
-        coding.encode(plan, shard.mapped) if codes is None else codes
+        _encoded(plan, shard) if codes is None else codes
         for shard, codes in zip(shards, parts, strict=True)
     ]
     return Bounds(plan, coding.join_codes(encoded))
@@ -67,7 +67,7 @@ def write_codes(
             progress(number, len(shards), shard.path.name)
         path = _codes_file(file, shard)
         if _read_codes(path, name, plan, len(shard)) is None:
-            codes = coding.encode(plan, shard.mapped)
+            codes = _encoded(plan, shard)
             blocks = {f"block_{at}": block for at, block in enumerate(codes.blocks)}
             rest = {"misses": codes.misses, "tails": codes.tails, "rest": codes.rest}
             _write(path, {"plan": _text(name), "lead": codes.lead} | rest | blocks)
@@ -120,6 +120,10 @@ def _fit(
     plan = coding.fit_plan(read_rows(shards, rows[sample]), vectors, options)
     _write(file, coding.plan_arrays(plan) | {"options": _text(json.dumps(asdict(options)))})
     return plan
+
+
+def _encoded(plan: Plan, shard: Shard) -> Codes:
+    return coding.encode(plan, shard.values().reshape(len(shard), -1))
 
 
 def _plan_file(folder: Path, vectors: np.ndarray) -> Path:

@@ -147,11 +147,17 @@ class Shard:
         return {name: row for row, name in enumerate(self.ids)}
 
     def values(self) -> np.ndarray:
-        """float32 [N, D] or [N, L, D]; BadGallery where one is no number."""
+        """float32 [N, D] or [N, L, D]; BadGallery, naming the face, where one is no number."""
         values: np.ndarray = self._read("latents")[0].astype(np.float32, copy=False)
-        if not np.isfinite(values).all():
-            raise self._damaged(ValueError("a latent holds NaN or infinite values"))
+        finite = np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
+        if not finite.all():
+            raise self.no_number(int(finite.argmin()))
         return values
+
+    def no_number(self, row: int) -> BadGallery:
+        """What to raise for a face whose latent holds NaN or infinite values."""
+        name = self.ids[row]
+        return self._damaged(ValueError(f"the latent of {name!r} holds NaN or infinite values"))
 
     @cached_property
     def mapped(self) -> np.ndarray:
@@ -230,7 +236,7 @@ def read_rows(
     """Latents [n, L*D] of some faces, numbered through all shards; reads only these.
 
     starts: `starts_of(shards)`, where it is known. float32, or float16 where all
-    are stored so.
+    are stored so. Raises BadGallery, naming the face, where one is no number.
     """
     if not len(rows):
         return np.empty((0, 0), np.float32)
@@ -238,10 +244,13 @@ def read_rows(
     homes = np.searchsorted(starts, rows, "right") - 1
     first = shards[homes[0]].mapped
     found = np.empty((len(rows), first.shape[1]), first.dtype)
-    for at, (home, row) in enumerate(
-        zip(homes.tolist(), (rows - starts[homes]).tolist(), strict=True)
-    ):
+    places = list(zip(homes.tolist(), (rows - starts[homes]).tolist(), strict=True))
+    for at, (home, row) in enumerate(places):
         found[at] = shards[home].mapped[row]
+    finite = np.isfinite(found)
+    if not finite.all():
+        home, row = places[int(finite.all(axis=1).argmin())]
+        raise shards[home].no_number(row)
     return found
 
 

@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -130,14 +132,17 @@ class _Source:
             if self.latents.dtype.name not in DTYPES or self.latents.ndim not in (2, 3):
                 raise ValueError(f"its latents are {self.latents.dtype}")
             self._check_faces()
-        except (*DAMAGED, TypeError, AttributeError) as error:
+            self._check_members()
+        except (*DAMAGED, TypeError, AttributeError, zlib.error) as error:
             raise self._damaged(error) from error
 
     def entries(self, rows: list[int] | range) -> Entries:
         """The faces of some rows."""
         faces = [self.faces[row] for row in rows]
         try:
-            pictures = tuple(self._thumbnail(face) for face in faces)
+            with self._reader() as read:
+                named = [face.get("thumbnail", "") for face in faces]
+                pictures = tuple(read(name) if name else b"" for name in named)
         except DAMAGED as error:
             raise self._damaged(error) from error
         values = np.asarray(self.latents[np.asarray(rows, np.int64)], np.float32)
@@ -149,19 +154,18 @@ class _Source:
             pictures,
         )
 
-    def _thumbnail(self, face: Mapping[str, Any]) -> bytes:
-        named = face.get("thumbnail", "")
-        if not named:
-            return b""
-        if Path(named).parts[:-1] != ("thumbnails",):
-            raise ValueError(f"the thumbnail {named} is not in thumbnails/")
-        return self._read(named)
+    @contextmanager
+    def _reader(self) -> Iterator[Callable[[str], bytes]]:
+        """What reads a file by its name; to open an archive takes 10 ms for 1,000 files in it."""
+        if self.path.is_dir():
+            yield lambda name: (self.path / name).read_bytes()
+            return
+        with zipfile.ZipFile(self.path) as archive:
+            yield archive.read
 
     def _read(self, name: str) -> bytes:
-        if self.path.is_dir():
-            return (self.path / name).read_bytes()
-        with zipfile.ZipFile(self.path) as archive:
-            return archive.read(name)
+        with self._reader() as read:
+            return read(name)
 
     def _lines(self) -> Iterator[str]:
         return (line for line in self._read(FACES).decode().split("\n") if line.strip())
@@ -185,10 +189,23 @@ class _Source:
             if not finite.all():
                 name = ids[start + int(finite.argmin())]
                 raise ValueError(f"the latent of {name!r} holds NaN or infinite values")
-        named = (face["thumbnail"] for face in self.faces if face.get("thumbnail"))
-        lost = next((name for name in named if name not in self._members), None)
-        if lost is not None:
-            raise ValueError(f"{lost} is missing")
+
+    def _check_members(self) -> None:
+        """Raise ValueError for a thumbnail that is not there or a file that cannot be unpacked.
+
+        Reads all of an archive once, far faster than faces are stored.
+        """
+        for named in filter(None, (face.get("thumbnail") for face in self.faces)):
+            if Path(named).parts[:-1] != ("thumbnails",):
+                raise ValueError(f"the thumbnail {named} is not in thumbnails/")
+            if named not in self._members:
+                raise ValueError(f"{named} is missing")
+        if self.path.is_dir():
+            return
+        with zipfile.ZipFile(self.path) as archive:
+            torn = archive.testzip()
+        if torn is not None:
+            raise ValueError(f"{torn} is damaged")
 
     @cached_property
     def _members(self) -> set[str]:

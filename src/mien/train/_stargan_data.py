@@ -19,7 +19,7 @@ from mien.faces.folder import read_folder
 from mien.faces.read import read_photo
 from mien.generators._labels import HAIR, Part, as_labels
 from mien.train._stargan_hair import Palette
-from mien.train._stargan_state import Recipe
+from mien.train._stargan_state import Recipe, open_teacher
 from mien.train.hair import hair_masks
 
 TELLING = 5_000  # photos among which colours of hair are looked for
@@ -63,16 +63,17 @@ def read_sources(root: Path, recipe: Recipe, progress: Progress = _quiet) -> lis
     Of the shares all, or the one that `recipe.share` names.
     progress(photos, of, text) is called while hair is looked for, if the recipe wants it.
 
-    Raises UnknownName for an attribute that CelebA's lists lack or a model that does not
-    exist, and BadInput for folders without classes and for other than one of `amounts`,
-    `emphasis` or `accents` a name.
+    Raises UnknownName for an attribute that CelebA's lists lack, a name that the teacher
+    does not know or a model that does not exist, and BadInput for folders without classes
+    and for other than one of `amounts`, `emphasis` or `accents` a name.
     """
     _check_models(recipe)
     data = read_celeba(root, "train")
     groups = groups_of(recipe)
     columns = [_columns(data, names) for names in groups]  # a wrong name before photos are read
+    classes = [_classes(_photos(Path(folder))) for folder in recipe.folders]
+    _check_names(recipe, [name for part in (*groups, *classes) for name in part])
     others = [read_classes(Path(folder), recipe.size) for folder in recipe.folders]
-    _check_lengths(recipe, sum(map(len, groups)) + sum(len(one.part.names) for one in others))
     masks = None
     if recipe.hair:
         masks = hair_masks(data, lambda done, of: progress(done, of, "looking for hair"))
@@ -100,12 +101,16 @@ def _check_models(recipe: Recipe) -> None:
         find_model(recipe.guided_by)
 
 
-def _check_lengths(recipe: Recipe, names: int) -> None:
+def _check_names(recipe: Recipe, names: Sequence[str]) -> None:
     """Said before photos are read and hair is looked for, which takes long."""
     for field in ("amounts", "emphasis", "accents"):
         given = getattr(recipe, field)
-        if given and len(given) != names:
-            raise BadInput(f"{field} has {len(given)} numbers for {names} names; give each one")
+        if given and len(given) != len(names):
+            raise BadInput(
+                f"{field} has {len(given)} numbers for {len(names)} names; give each one"
+            )
+    if recipe.teacher > 0:
+        open_teacher(names)
 
 
 def groups_of(recipe: Recipe) -> list[tuple[str, ...]]:
@@ -127,16 +132,27 @@ def read_classes(folder: Path, size: int) -> Source:
 
     Raises BadInput for fewer than two classes, and naming a photo that cannot be read.
     """
-    paths, _ = read_folder(folder)
-    inside = [path.relative_to(folder).parts for path in paths]
-    classes = sorted({parts[0] for parts in inside if len(parts) > 1})
-    if len(classes) < 2:
-        raise BadInput(f"{folder} holds {len(classes)} folders of photos; give one folder a class")
-    kept = [path for path, parts in zip(paths, inside, strict=True) if len(parts) > 1]
-    faces = np.stack([_square(read_photo(path), size) for path in kept])
-    numbers = [classes.index(path.relative_to(folder).parts[0]) for path in kept]
+    photos = _photos(folder)
+    classes = _classes(photos)
+    faces = np.stack([_square(read_photo(path), size) for path, _ in photos])
+    numbers = [classes.index(name) for _, name in photos]
     labels = torch.nn.functional.one_hot(torch.tensor(numbers), len(classes)).float()
     return Source(faces, np.arange(len(faces)), labels, Part(tuple(classes), "classes"))
+
+
+def _photos(folder: Path) -> list[tuple[Path, str]]:
+    """The photos of a folder with one folder a class, by path, and the class of each."""
+    paths, _ = read_folder(folder)
+    inside = [(path, path.relative_to(folder).parts) for path in paths]
+    photos = [(path, parts[0]) for path, parts in inside if len(parts) > 1]
+    count = len(_classes(photos))
+    if count < 2:
+        raise BadInput(f"{folder} holds {count} folders of photos; give one folder a class")
+    return photos
+
+
+def _classes(photos: Sequence[tuple[Path, str]]) -> list[str]:
+    return sorted({name for _, name in photos})
 
 
 def _columns(data: CelebA, names: tuple[str, ...]) -> list[int]:

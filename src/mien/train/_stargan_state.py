@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -218,7 +218,7 @@ def equip(state: State, recipe: Recipe, palette: Palette | None = None) -> None:
     if recipe.begin:
         _begin(state, recipe.begin)
     if recipe.teacher > 0:
-        state.teacher = _teacher(state.vocabulary)
+        state.teacher = open_teacher(state.vocabulary.names)
         state.teacher.network.to(next(state.generator.parameters()).device)
     if recipe.guide > 0:
         state.guide = _guide(state.vocabulary, recipe, palette)
@@ -273,10 +273,10 @@ def _stargan(model: str, field: str) -> StarGAN:
     return translator
 
 
-def _teacher(vocabulary: Vocabulary) -> Recogniser:
-    """The recogniser, if it knows every name."""
+def open_teacher(names: Iterable[str]) -> Recogniser:
+    """The recogniser; UnknownName unless it knows every name."""
     teacher = open_recogniser()
-    for name in vocabulary.names:
+    for name in names:
         if name not in teacher.names:
             raise UnknownName("attribute of the teacher", name, teacher.names)
     return teacher

@@ -47,9 +47,7 @@ class Options:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        check_numbers(self)
-        if not self.sharpness:
-            raise BadInput("sharpness=0 divides by nothing; give more than 0")
+        check_numbers(self, positive=("sharpness",))  # what is divided by
 
 
 class Policy(nn.Module):
