@@ -82,3 +82,10 @@ def test_a_file_in_the_place_of_the_model_is_refused_before_photos_are_read(
     Path("file").write_text("a file")
     sentence = refused("train", "recogniser", layout, "--recipe", "batch=1", *place)
     assert "file is a file; choose the name of a folder" in sentence
+
+
+@pytest.mark.parametrize("name", ["e/model", "..", ""])
+def test_a_name_is_that_of_one_folder(refused: Callable[..., str], layout: Path, name: str) -> None:
+    sentence = refused("train", "recogniser", layout, "-o", "run", "--name", name)
+    assert "is no name of one folder; -o says where it lies" in sentence
+    assert not Path("run").exists()

@@ -123,6 +123,8 @@ def _train(
     with devices.first():
         if devices.processes > 1 and part not in SEVERAL:
             raise BadInput(f"mien train {part} is one process; start it without a launcher")
+        if Path("x", name).parent != Path("x") or name == "..":  # the card's; names files, too
+            raise BadInput(f"--name {name} is no name of one folder; -o says where it lies")
         check_folder(out / name)
         read_celeba(data, "train")  # a wrong folder is refused before torch is imported
         trainer = importlib.import_module(f"mien.train.{part}")
