@@ -51,12 +51,19 @@ def check_free(folder: Path) -> None:
     check_folder(folder)
 
 
+def check_name(name: str) -> None:
+    """Raise BadInput unless `name` can be a model's: studies name files by it, so no folders."""
+    if not name or name == ".." or Path(name).name != name:
+        raise BadInput(f"{name!r} cannot be a model's name; give one without folders")
+
+
 def save_model(folder: Path, tensors: Mapping[str, np.ndarray], card: Mapping[str, Any]) -> None:
     """Write a model folder; the card is written last and carries the weights' sha256.
 
     tensors: any NumPy dtype; what is stored is what is given (cast to float16
-    before the call to halve the file).
+    before the call to halve the file). Raises what `check_name` raises of the card's name.
     """
+    check_name(card["name"])
     folder.mkdir(parents=True, exist_ok=True)
     blob = save_tensors({key: np.ascontiguousarray(value) for key, value in tensors.items()})
     write_bytes(folder / WEIGHTS, blob)

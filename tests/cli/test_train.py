@@ -87,5 +87,5 @@ def test_a_file_in_the_place_of_the_model_is_refused_before_photos_are_read(
 @pytest.mark.parametrize("name", ["e/model", "..", ""])
 def test_a_name_is_that_of_one_folder(refused: Callable[..., str], layout: Path, name: str) -> None:
     sentence = refused("train", "recogniser", layout, "-o", "run", "--name", name)
-    assert "is no name of one folder; -o says where it lies" in sentence
+    assert f"{name!r} cannot be a model's name; give one without folders" in sentence
     assert not Path("run").exists()

@@ -115,6 +115,7 @@ def train_stargan(
 def _train(
     part: str, data: Path, out: Path, name: str, changes: Sequence[str], verb: str = "train"
 ) -> None:
+    from mien.checkpoint import check_name
     from mien.faces.celeba import read_celeba
     from mien.files import check_folder
     from mien.train.devices import open_devices
@@ -123,8 +124,7 @@ def _train(
     with devices.first():
         if devices.processes > 1 and part not in SEVERAL:
             raise BadInput(f"mien train {part} is one process; start it without a launcher")
-        if Path("x", name).parent != Path("x") or name == "..":  # the card's; names files, too
-            raise BadInput(f"--name {name} is no name of one folder; -o says where it lies")
+        check_name(name)  # before photos are read
         check_folder(out / name)
         read_celeba(data, "train")  # a wrong folder is refused before torch is imported
         trainer = importlib.import_module(f"mien.train.{part}")
