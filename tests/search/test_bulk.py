@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -240,6 +241,23 @@ def test_what_cannot_run_is_refused(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingExtra, match=r"pip install 'mien\[ray\]'"):
         on_ray("local")
+
+
+@pytest.mark.parametrize(("late", "why", "tries"), [(2, "timed out", 3), (9, "no disk", 1)])
+def test_ray_that_starts_too_slowly_is_started_again(monkeypatch, late, why, tries):
+    ray, tried = pytest.importorskip("ray"), []
+
+    def init(address, **how):
+        tried.append(address)
+        if len(tried) <= late:
+            raise Exception(f"The current node {why} during startup")
+
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(ray, "shutdown", list)
+    ended = nullcontext() if late < tries else pytest.raises(BadInput, match=rf"no Ray .*{why}")
+    with ended, _part_ray.joined("local"):
+        pass
+    assert tried == ["local"] * tries
 
 
 def test_a_cluster_that_is_not_there_is_refused_at_once():

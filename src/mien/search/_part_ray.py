@@ -19,6 +19,7 @@ from mien.files import write_bytes
 from mien.search._parts import Part, encode_part
 
 HERE = "local"  # the address that starts Ray on this machine
+STARTS = 3  # Ray gives its first process 30 s and no option for more: too few on a busy machine
 
 
 def import_ray() -> Any:
@@ -91,10 +92,9 @@ def joined(address: str) -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
-    how: dict[str, Any] = {"include_dashboard": False} if address == HERE else {}
     try:
         _knock(address)
-        ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **how)
+        _start(ray, address)
     except Exception as error:  # Ray raises bare ones when a start takes too long
         reason = str(error).strip().splitlines()[0]
         raise BadInput(
@@ -104,6 +104,18 @@ def joined(address: str) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _start(ray: Any, address: str) -> None:
+    """Ray's own Exception when it did not start, on this machine `STARTS` times in a row."""
+    how: dict[str, Any] = {"include_dashboard": False} if address == HERE else {}
+    for left in reversed(range(STARTS if address == HERE else 1)):
+        try:
+            ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **how)
+            return
+        except Exception as error:
+            if not left or "timed out" not in str(error):
+                raise
 
 
 def _knock(address: str) -> None:
