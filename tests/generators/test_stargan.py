@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from scipy.ndimage import gaussian_filter
 
 from mien.errors import BadInput, UnknownName
 from mien.generators._labels import Part, Vocabulary
+from mien.generators.layers.gaussian import blurred
 from mien.generators.stargan import Architecture, Critic, Discriminator, Generator, stack
 from mien.published import _stargan
-from mien.runtime.engine import engine
+from mien.runtime.engine import Runner, engine
 from tests.parity import fill
 
 NAMES = ("stargan", "stargan_hinge_dlim", "stargan_lut_dlim")
@@ -110,6 +112,27 @@ def test_what_a_residual_generator_draws_is_added(condition):
     with torch.no_grad():
         difference = added(faces, labels) - faces
         torch.testing.assert_close(difference.tanh(), plain(faces, labels), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["torch", "openvino"])
+def test_additions_are_blurred_by_a_gaussian(name):
+    """SciPy's, away from borders; up to them one tone stays as it is."""
+    if name == "openvino" and find_spec("openvino") is None:
+        pytest.skip("OpenVINO is not installed")
+    shape = {"size": 32, "width": 4, "depth": 1, "labels": 2, "residual": True}
+    sharp, soft = Generator(Architecture(**shape)), Generator(Architecture(**shape, blur=1.2))
+    soft.load_state_dict(sharp.requires_grad_(False).state_dict())
+    soft.requires_grad_(False)
+    stacked = stack(torch.rand(2, 3, 32, 24) * 2 - 1, torch.eye(2))
+    faces = stacked[:, :3]
+    with torch.inference_mode(), engine(name):
+        added = (Runner(network.through)(stacked) - faces for network in (sharp, soft))
+        before, after = (value.numpy() for value in added)
+    wanted = gaussian_filter(before, (0, 0, 1.2, 1.2), truncate=8)[:, :, 8:-8, 8:-8]
+    np.testing.assert_allclose(after[:, :, 8:-8, 8:-8], wanted, atol=2e-4)
+    assert np.abs(after - before).max() > 0.01
+    even = torch.full((1, 3, 8, 4), 0.3)
+    torch.testing.assert_close(blurred(even, 2.0), even)
 
 
 @pytest.mark.parametrize("labels", ["celeba", "rafd"])
@@ -219,8 +242,6 @@ def test_normalisation_is_that_of_torch(condition):
 def test_openvino_translates_the_same(condition):
     if find_spec("openvino") is None:  # not imported: the engine does that, and keeps it silent
         pytest.skip("OpenVINO is not installed")
-    from mien.runtime.engine import Runner
-
     torch.manual_seed(0)
     shape = Architecture(size=16, width=8, depth=1, labels=3, condition=condition)
     network = Generator(shape).requires_grad_(False)
@@ -242,6 +263,9 @@ def test_sizes_that_cannot_be_are_refused():
         Architecture(condition="look-up")
     with pytest.raises(UnknownName, match="statistics"):
         Architecture(statistics="batch")
+    for wrong in ({"blur": 1.0}, {"blur": -1.0, "residual": True}):
+        with pytest.raises(BadInput, match=r"blur=-?1\.0 softens additions.*residual=true"):
+            Architecture(**wrong)
 
 
 def test_numbers_that_are_stored_are_those_that_are_read_back():

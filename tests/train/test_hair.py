@@ -16,7 +16,7 @@ from mien.generators._labels import Part, Vocabulary
 from mien.recognise.recogniser import open_recogniser
 from mien.train import hair, stargan
 from mien.train._stargan_data import Source, palette_of, read_sources
-from mien.train._stargan_guide import Edits, distance
+from mien.train._stargan_guide import Edits, Transfer, distance
 from mien.train._stargan_hair import Palette, Shade, moments, recoloured, skin
 from mien.train._stargan_state import start
 from mien.train.hair import find, hair_masks
@@ -230,7 +230,10 @@ def test_hues_count_more_than_light():
 
 def test_less_of_the_hue_leaves_the_light_of_an_edit():
     names, labels, targets = ("Male",), torch.zeros(2, 1), torch.ones(2, 1)
-    full, half = Edits("vae-128", names, (1.5,)), Edits("vae-128", names, (1.5,), hues=0.5)
+    full, half = (
+        Edits("vae-128", names, (1.5,)),
+        Edits("vae-128", names, (1.5,), transfer=Transfer(0.5)),
+    )
     faces = torch.from_numpy(full.space.decode(full.space.sample(2, seed=5)))
     first, second = (guide.added(faces, labels, targets, names) for guide in (full, half))
     weights = torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)
@@ -238,6 +241,23 @@ def test_less_of_the_hue_leaves_the_light_of_an_edit():
     torch.testing.assert_close(light, other)
     torch.testing.assert_close(second - other, (first - light) / 2)
     assert (first - light).abs().max() > 0.1
+
+
+def test_a_ratio_leaves_black_black_and_doubles_what_the_edit_doubles():
+    names, labels, targets = ("Male",), torch.zeros(1, 1), torch.ones(1, 1)
+    guide = Edits("vae-128", names, (1.5,), transfer=Transfer(ratio=0.1))
+    decoded = torch.from_numpy(guide.space.decode(guide.space.sample(1, seed=5)))
+    black = decoded.clone()
+    black[:, :, 40:60] = -1
+    plain = Edits("vae-128", names, (1.5,))
+    for faces in (decoded, black):
+        own = torch.from_numpy(guide.space.decode(guide.space.encode(faces.numpy())))
+        after = own + plain.added(faces, labels, targets, names)
+        factor = ((after + 1.2) / (own + 1.2)).clamp(0.25, 4)
+        made = faces + guide.added(faces, labels, targets, names)
+        torch.testing.assert_close((made + 1) / 2, (faces + 1) / 2 * factor, rtol=1e-3, atol=1e-4)
+    assert (made[:, :, 40:60] == -1).all()
+    assert (factor - 1).abs().max() > 0.5
 
 
 def test_what_masks_need_is_said(tmp_path, monkeypatch):
@@ -249,7 +269,11 @@ def test_what_masks_need_is_said(tmp_path, monkeypatch):
     many = Recipe(guide=1.0, hair=True, attributes=names, amounts=(1.0,))
     with pytest.raises(BadInput, match="amounts has 1 numbers for 2 names"):
         read_sources(noise(tmp_path / "other", names, 2, 1), many)  # before hair is looked for
-    for wrong, words in (({"tint": 1.0}, "guide"), ({"emphasis": (1.0,)}, "teacher")):
+    for wrong, words in (
+        ({"tint": 1.0}, "guide"),
+        ({"ratio": 1.0}, "guide"),
+        ({"emphasis": (1.0,)}, "teacher"),
+    ):
         with pytest.raises(BadInput, match=f"give {words} a weight"):
             Recipe(**wrong)
     recipe = Recipe(guide=1.0, hair=True)

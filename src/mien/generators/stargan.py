@@ -28,6 +28,7 @@ from mien.checks import check_faces, check_shape
 from mien.errors import BadInput, BadModel, UnknownName
 from mien.generators._examples import example_faces
 from mien.generators._labels import parts_of
+from mien.generators.layers.gaussian import blurred
 from mien.generators.layers.halving import Halving
 from mien.generators.layers.instance import normalise, rescale
 from mien.runtime.engine import Runner
@@ -51,6 +52,7 @@ class Architecture:
     condition: str = "maps"  # or "lookup"
     reading: str = "sum"  # or "mean": of the table's rows that labels name; "first" (argmax) alone
     residual: bool = False  # what the network draws is added to the photo
+    blur: float = 0.0  # px: a Gaussian's deviation, by which that is blurred; 0: not
     statistics: str = "instance"  # "kept": a file's running ones too, unused; "running": used
 
     def __post_init__(self) -> None:
@@ -66,6 +68,8 @@ class Architecture:
                 f"a generator of size {self.size}, width {self.width}, depth {self.depth} and "
                 f"{self.labels} labels cannot be; sizes are multiples of 4"
             )
+        if self.blur < 0 or (self.blur and not self.residual):
+            raise BadInput(f"blur={self.blur} softens additions, by px; set residual=true")
 
 
 @dataclass(frozen=True)
@@ -177,7 +181,9 @@ class Generator(nn.Module):
         chosen, faces = self._chosen(stacked[:, 3:, 0, 0]), stacked[:, :3]
         read = faces if self.shape.condition == "lookup" else stacked
         out = self.main(read.contiguous(memory_format=torch.channels_last), chosen).float()
-        return faces + out if self.shape.residual else torch.tanh(out)
+        if not self.shape.residual:
+            return torch.tanh(out)
+        return faces + (blurred(out, self.shape.blur) if self.shape.blur else out)
 
     def _chosen(self, labels: torch.Tensor) -> torch.Tensor:
         """Weights of the lookup tables' rows."""

@@ -11,6 +11,7 @@ Knowledge in a Neural Network", 2015).
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -25,6 +26,21 @@ from mien.runtime.precision import quickest
 from mien.train._stargan_hair import Palette, Shade, recoloured
 
 LIGHT = (0.299, 0.587, 0.114)  # of red, green and blue
+MOST = 4.0  # times by which a ratio may brighten or darken
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """How edits of a space are carried over to photos.
+
+    hues: share of their colours that is, their light being carried over whole.
+    ratio: 0, what they add is added to the photo; else the photo, in [0, 1], is multiplied by
+    (after + ratio) / (before + ratio), so that what is dark in it stays dark (Liu, Shan and
+    Zhang, "Expressive Expression Mapping with Ratio Images", SIGGRAPH 2001).
+    """
+
+    hues: float = 1.0
+    ratio: float = 0.0
 
 
 class Guide(Protocol):
@@ -46,11 +62,10 @@ class Edits:
 
     def __init__(
         self, space: str, names: tuple[str, ...], amounts: tuple[float, ...] = (),
-        palette: Palette | None = None, hues: float = 1.0,
+        palette: Palette | None = None, transfer: Transfer = Transfer(),
     ) -> None:  # fmt: skip
         """names: of all labels; amounts: of their edits, in calibrated units, 1 where not given.
 
-        hues: share of the edits' colours that is added to photos, their light being added whole.
         palette: colours of hair, which are painted where masks are given and not drawn by the
         space; their amounts then count from the usual colour.
         Raises UnknownName for a name without a direction, BadInput for other than one amount
@@ -60,7 +75,7 @@ class Edits:
             raise BadInput(
                 f"amounts has {len(amounts)} numbers for {len(names)} names; give each one"
             )
-        self.space, self.hues = open_space(space), hues
+        self.space, self.transfer = open_space(space), transfer
         self.amounts = dict(zip(names, amounts or (1.0,) * len(names), strict=True))
         self.directions = open_directions(f"{space}-directions")
         self.shades = palette.beyond(self.amounts) if palette else {}
@@ -97,8 +112,8 @@ class Edits:
             moved = edit(latent, self.directions, amounts)
             both = latent.with_values(np.concatenate([latent.values, moved.values]))
             before, after = torch.from_numpy(self.space.decode(both)).chunk(2)
-        added = after - before
-        return torch.lerp(_light(added), added, self.hues)
+        added = _carried(before, after, faces, self.transfer.ratio)
+        return torch.lerp(_light(added), added, self.transfer.hues)
 
     def _shade(self, wish: np.ndarray, names: tuple[str, ...]) -> Shade | None:
         """The colour that hair takes; none where it leaves one for no other."""
@@ -132,6 +147,16 @@ class Translations:
             made = self.model.network.to(faces.device)(faces, parts.vector(targets, part))
         added: torch.Tensor = made - faces
         return added
+
+
+def _carried(
+    before: torch.Tensor, after: torch.Tensor, faces: torch.Tensor, ratio: float
+) -> torch.Tensor:
+    """What the edit from before to after adds to faces, all [N, 3, S, S] in [-1, 1]."""
+    if not ratio:
+        return after - before
+    factor = ((after + 1) / 2 + ratio) / ((before + 1) / 2 + ratio)
+    return (faces + 1) * (factor.clamp(1 / MOST, MOST) - 1)
 
 
 def distance(found: torch.Tensor, wanted: torch.Tensor, tint: float = 0.0) -> torch.Tensor:

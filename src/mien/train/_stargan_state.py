@@ -23,7 +23,7 @@ from mien.generators.stargan import (
 )
 from mien.recognise.recogniser import Recogniser, open_recogniser
 from mien.train import hair
-from mien.train._stargan_guide import Edits, Guide, Translations
+from mien.train._stargan_guide import Edits, Guide, Transfer, Translations
 from mien.train._stargan_hair import Palette
 from mien.train.adversarial import hinge_sides, wasserstein_sides
 
@@ -62,6 +62,7 @@ class Recipe:
     loud: float = 1.0  # by which the maps' first weights are multiplied before they learn
     reading: str = "sum"  # of lookup tables by several labels; "mean"; "first" as DLIM2020
     residual: bool = False  # what the generator draws is added to the photo
+    blur: float = 0.0  # px, the deviation of a Gaussian by which that is blurred first
     loss: str = "wgan-gp"  # or "hinge-gp", "hinge"
     targets: str = "permuted"  # the batch's own labels; "single": one name changed; "mixed": halves
     batch: int = 16  # faces of each data set
@@ -83,6 +84,7 @@ class Recipe:
     hair: bool = False  # examples of hair colours are recoloured photos instead (128 px only)
     amounts: tuple[float, ...] = ()  # of its edits, one a name, in calibrated units; () = 1 each
     hues: float = 1.0  # share of the colour of these edits that is taught; their light is whole
+    ratio: float = 0.0  # above 0 they multiply photos, by (after + ratio) / (before + ratio)
     tint: float = 0.0  # how many times more than light the examples' hues count
     smooth: float = 0.0  # weight of the total variation of what is added to the photo
     rec: float = 10.0  # weight of the way back
@@ -113,8 +115,8 @@ class Recipe:
             raise BadInput(f"lessons={self.lessons} need a guide; give guide a weight")
         if self.hair and (not self.guide > 0 or self.size != hair.SIZE):
             raise BadInput(f"hair=true needs a guide and photos of {hair.SIZE} px; set both")
-        if (self.hues != 1 or self.tint) and not self.guide > 0:
-            raise BadInput("hues and tint are of the guide's examples; give guide a weight")
+        if (self.hues != 1 or self.tint or self.ratio) and not self.guide > 0:
+            raise BadInput("hues, ratio and tint are of the guide's examples; give guide a weight")
         if self.emphasis and not self.teacher > 0:
             raise BadInput("emphasis is the teacher's; give teacher a weight")
         if self.loud != 1 and self.condition != "maps":
@@ -129,7 +131,7 @@ class Recipe:
 
     def shape(self, labels: int) -> Architecture:
         """Of the generator, for vectors of this length."""
-        how = (self.condition, self.reading, self.residual)
+        how = (self.condition, self.reading, self.residual, self.blur)
         return Architecture(self.size, self.width, self.depth, labels, *how)
 
     def critic(self, labels: int) -> Critic:
@@ -228,9 +230,10 @@ def _guide(vocabulary: Vocabulary, recipe: Recipe, palette: Palette | None) -> G
     """Who shows what is to be added: a space, or a translator of the same names."""
     name = recipe.guided_by
     if load_card(find_model(name))["kind"] != "translator":
-        return Edits(name, vocabulary.names, recipe.amounts, palette, recipe.hues)
-    if recipe.hair or recipe.amounts or recipe.hues != 1:
-        raise BadInput(f"guided_by={name} is a translator; leave out hair, amounts and hues")
+        transfer = Transfer(recipe.hues, recipe.ratio)
+        return Edits(name, vocabulary.names, recipe.amounts, palette, transfer)
+    if recipe.hair or recipe.amounts or recipe.hues != 1 or recipe.ratio:
+        raise BadInput(f"guided_by={name} is a translator; leave out hair, amounts, hues and ratio")
     return Translations(_stargan(name, "guided_by"), vocabulary)
 
 
@@ -242,7 +245,7 @@ def _begin(state: State, model: str) -> None:
     if ours.condition == "maps" and theirs.condition == "lookup":
         theirs = replace(theirs, condition="maps")
         weights = _with_maps(weights, state.generator.state_dict())
-    if (theirs, translator.vocabulary) != (ours, state.vocabulary):
+    if (replace(theirs, blur=ours.blur), translator.vocabulary) != (ours, state.vocabulary):
         raise BadInput(
             f"begin={model} is a network of other sizes or names; give those of its card's recipe"
         )
