@@ -117,6 +117,18 @@ def test_detail_is_replaced_where_the_edit_is_large() -> None:
     assert np.array_equal(result[60:110, 60:200], photo[60:110, 60:200])
 
 
+def test_a_soft_edit_leaves_all_detail_however_large_it_is() -> None:
+    photo, face = textured(200, 200), placed(64, 180, 0.2, (100, 100))
+    before = np.zeros_like(face.pixels)
+    full = mask_of(photo, face) == 1
+    for change in (0.5, -0.9):
+        result = paste(photo, face, before + np.float32(change), before, soft=True)
+        wanted = np.clip(photo[full] + change * 127.5, 0, 255)
+        assert np.abs(result[full] - wanted).max() <= 0.5 + 1e-3
+        assert np.ptp(wanted) > 50
+    assert np.array_equal(paste(photo, face, before, before, soft=True), photo)
+
+
 def test_a_face_pasted_unedited_is_nearly_its_photo(astronaut: Path) -> None:
     photo = read_photo(astronaut)
     found = detect(photo)[0]

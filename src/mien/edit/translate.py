@@ -136,11 +136,12 @@ def translate_portrait(
 ) -> Translated:
     """The face of a portrait translated and put back into its photo.
 
-    Where the translator changed little, the photo keeps its own detail.
+    The photo keeps its own detail: all of it under a soft translator, else where little changed.
     """
     pixels = portrait.face.pixels
     face = translate_faces(pixels[None], translator, recogniser, wish)[0]
-    return Translated(face, paste(portrait.photo, portrait.face, face, pixels))
+    photo = paste(portrait.photo, portrait.face, face, pixels, translator.soft)
+    return Translated(face, photo)
 
 
 def _recognised(faces: np.ndarray, part: Part, recogniser: Recognises) -> torch.Tensor:

@@ -20,8 +20,9 @@ COARSE = 32  # side of the map of changes: finer edges would show as seams
 
 
 def paste(
-    photo: np.ndarray, face: Face, edited: np.ndarray, reconstruction: np.ndarray | None = None
-) -> np.ndarray:
+    photo: np.ndarray, face: Face, edited: np.ndarray, reconstruction: np.ndarray | None = None,
+    soft: bool = False,
+) -> np.ndarray:  # fmt: skip
     """The photo with the edited face in it: uint8 [H, W, 3], untouched outside the mask.
 
     photo: uint8 [H, W, 3]. edited, reconstruction: float32 [3, S, S] in [-1, 1],
@@ -29,8 +30,8 @@ def paste(
     face replaces the photo under a feathered mask. With it (the decoded face
     before the edit) the photo keeps its own detail: edited + (photo -
     reconstruction) * keep, where keep falls from 1 to 0 as the edit changes
-    more; where nothing was edited the photo comes back unchanged. A photo
-    without colour stays without.
+    more; where nothing was edited the photo comes back unchanged. soft: the edit draws no
+    detail of its own, so that keep is 1 everywhere. A photo without colour stays without.
     """
     _check(photo, face, edited, reconstruction)
     size = edited.shape[-1]
@@ -41,7 +42,7 @@ def paste(
     left, top, right, bottom = box
     region = photo[top:bottom, left:right].astype(np.float32)
     to_region = invert(face.matrix) - np.array([[0, 0, left], [0, 0, top]])
-    drawn = _drawn(region, edited, reconstruction, to_region)
+    drawn = _drawn(region, edited, reconstruction, to_region, soft)
     if not np.ptp(region, axis=2).any():
         drawn = np.repeat(drawn @ LUMA, 3).reshape(drawn.shape)
     mask = _mask(face.matrix, size, box)[:, :, None]
@@ -90,6 +91,7 @@ def _drawn(
     edited: np.ndarray,
     reconstruction: np.ndarray | None,
     to_region: np.ndarray,
+    soft: bool,
 ) -> np.ndarray:
     """float32 [h, w, 3] in [0, 255]: what the photo's region would be without a mask."""
     size = (region.shape[1], region.shape[0])
@@ -97,6 +99,8 @@ def _drawn(
     if reconstruction is None:
         return upsampled
     before = warp(_to_bytes_range(reconstruction), to_region, size)
+    if soft:
+        return np.asarray(region + (upsampled - before))
     keep = np.clip(warp(_keep(edited, reconstruction)[:, :, None], to_region, size), 0, 1)
     # edited + (photo - reconstruction) * keep, in the order that cancels exactly without an edit
     return np.asarray(region * keep + before * (1 - keep) + (upsampled - before))

@@ -48,7 +48,8 @@ class Translator(Protocol):
     """Faces to faces with other attributes, without a latent.
 
     card, mark, size, frame: as a space's. names: all attributes it can be asked for.
-    vocabulary: its parts, one a data set it learned from.
+    vocabulary: its parts, one a data set it learned from. soft: what it changes has no detail
+    of its own, so that a larger photo may keep all of its.
     """
 
     card: dict[str, Any]
@@ -57,6 +58,7 @@ class Translator(Protocol):
     frame: str
     names: tuple[str, ...]
     vocabulary: Vocabulary
+    soft: bool
 
     def translate(self, faces: np.ndarray, labels: np.ndarray, part: int = 0) -> np.ndarray:
         """Faces float32 [N, 3, size, size] in [-1, 1] with labels [N, c] of one part in [0, 1].

@@ -255,6 +255,7 @@ class StarGAN:
         self.vocabulary = parts_of(card["parts"])
         self.names = self.vocabulary.names
         self.size, self.frame = card["input"]["size"], card["input"]["frame"]
+        self.soft = network.shape.blur > 0
         self._run = Runner(network.through, self._rounded)
 
     @torch.inference_mode()
