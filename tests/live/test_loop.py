@@ -22,7 +22,7 @@ STILL = (320, 220, 1.4, 0)
 class Redder:
     """Adds red to a face; remembers what it was given."""
 
-    size, frame = 64, "celeba"
+    size, frame, soft = 64, "celeba", False
 
     def __init__(self) -> None:
         self.given: list[tuple[int, tuple[str, ...]]] = []

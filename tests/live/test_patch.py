@@ -32,8 +32,9 @@ PLACES = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("soft", [False, True])
 @pytest.mark.parametrize("place", PLACES)
-def test_they_agree_with_the_exact_ones(portrait: np.ndarray, place: str) -> None:
+def test_they_agree_with_the_exact_ones(portrait: np.ndarray, place: str, soft: bool) -> None:
     frame, matrix = moved(portrait, PLACES[place])
     found = detect(portrait)[0]  # in the portrait, then moved as the frame was
     landmarks = found.landmarks @ matrix[:, :2].T + matrix[:, 2]
@@ -42,15 +43,15 @@ def test_they_agree_with_the_exact_ones(portrait: np.ndarray, place: str) -> Non
     crop = cut(frame, unit, 128)
     assert psnr(crop, face.pixels, 2) > 38
     after = edited(face.pixels)
-    wanted, got = paste(frame, face, after, face.pixels), frame.copy()
-    put_back(got, unit, after, face.pixels)
+    wanted, got = paste(frame, face, after, face.pixels, soft), frame.copy()
+    put_back(got, unit, after, face.pixels, soft)
     outside = mask_of(frame, face) == 0
     assert np.array_equal(got[outside], frame[outside])
     changed = np.abs(wanted.astype(int) - frame).max(axis=2) > 0
     assert changed.sum() > 500
     assert psnr(got[changed], wanted[changed], 255) > 38
     same = frame.copy()
-    put_back(same, unit, face.pixels, face.pixels)
+    put_back(same, unit, face.pixels, face.pixels, soft)
     assert np.array_equal(same, frame)
 
 

@@ -26,7 +26,7 @@ PEOPLE = 32  # whose attributes are remembered; who was followed longest ago is 
 
 
 class Changes(Protocol):
-    """Takes a face and gives a face. size: pixels of its side. frame: how it is aligned."""
+    """Takes a face and gives a face."""
 
     @property
     def size(self) -> int:
@@ -35,7 +35,12 @@ class Changes(Protocol):
 
     @property
     def frame(self) -> str:
-        """ "celeba" or "ffhq"."""
+        """How it is aligned: "celeba" or "ffhq"."""
+        ...
+
+    @property
+    def soft(self) -> bool:
+        """Changes have no detail of their own, so that frames keep all of theirs."""
         ...
 
     def targets(self, wish: Mapping[str, float]) -> Targets:
@@ -89,7 +94,7 @@ class Translates:
     ) -> None:
         """strength: share of the translation in the picture, in [0, 1]."""
         self.translator, self.strength = translator, strength
-        self.size, self.frame = translator.size, translator.frame
+        self.size, self.frame, self.soft = translator.size, translator.frame, translator.soft
         self._memory = _Memory(recogniser)
 
     def targets(self, wish: Mapping[str, float]) -> Targets:
@@ -115,7 +120,7 @@ class Edits:
     ) -> None:
         """recipe: `set` and `move` are the targets, `hold` and `layers` go for all of them."""
         self.space, self.directions, self.recipe = space, directions, recipe
-        self.size, self.frame = space.size, space.frame
+        self.size, self.frame, self.soft = space.size, space.frame, False
         self._recogniser = recogniser
         self._amounts: dict[tuple[int, tuple[str, ...]], Mapping[str, float]] = {}
 

@@ -114,7 +114,7 @@ class Run:
             for face in faces:
                 crop = cut(frame.pixels, face.matrix, self.changes.size)[None]
                 after, before = self.changes.change(crop, self._shown.wish, face.person)
-                put_back(pixels, face.matrix, after[0], before[0])
+                put_back(pixels, face.matrix, after[0], before[0], self.changes.soft)
             self._changed += 1
         lines = (f"{self._meter.tick():.1f} frames/s", legend(self._shown, self._targets))
         key = self.sink.show(Frame(pixels, frame.seconds), lines)

@@ -43,12 +43,15 @@ def cut(pixels: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
     return face
 
 
-def put_back(pixels: np.ndarray, matrix: np.ndarray, after: np.ndarray, before: np.ndarray) -> None:
+def put_back(
+    pixels: np.ndarray, matrix: np.ndarray, after: np.ndarray, before: np.ndarray,
+    soft: bool = False,
+) -> None:  # fmt: skip
     """Change `pixels` (uint8 [H, W, 3]) in place where the face changed.
 
     after, before: float32 [3, S, S] in [-1, 1], the face changed and unchanged. As in
-    `faces.paste`, the frame keeps its own detail where little changed, and is
-    untouched outside the face's square.
+    `faces.paste`, the frame keeps its own detail where little changed, all of it if the change
+    is `soft`, and is untouched outside the face's square.
     """
     check_shape(before, after.shape, "unchanged face")
     size = after.shape[-1]
@@ -58,7 +61,7 @@ def put_back(pixels: np.ndarray, matrix: np.ndarray, after: np.ndarray, before: 
         return
     left, top, right, bottom = box
     region = pixels[top:bottom, left:right]
-    patch = _patch(after, before)
+    patch = _patch(after, before, soft)
     if np.array_equal(region[:, :, 0], region[:, :, 1]) and np.array_equal(
         region[:, :, 0], region[:, :, 2]
     ):  # a frame without colour stays without
@@ -71,7 +74,7 @@ def put_back(pixels: np.ndarray, matrix: np.ndarray, after: np.ndarray, before: 
     region[:] = cv2().convertScaleAbs(cv2().max(blended, 0.0))  # rounds and clips
 
 
-def _patch(after: np.ndarray, before: np.ndarray) -> np.ndarray:
+def _patch(after: np.ndarray, before: np.ndarray, soft: bool) -> np.ndarray:
     """float32 [S, S, 4]: what is added to the frame, and the share of the frame that goes.
 
     paste.py's frame + mask * (frame * keep + before * (1 - keep) + after - before - frame)
@@ -79,7 +82,8 @@ def _patch(after: np.ndarray, before: np.ndarray) -> np.ndarray:
     """
     change = (after - before).transpose(1, 2, 0) * np.float32(127.5)
     mask = _mask(after.shape[-1])[:, :, None]
-    gone = mask * _replaced(np.abs(change).max(axis=2) / np.float32(127.5))[:, :, None]
+    largest = np.abs(change).max(axis=2) / np.float32(127.5)
+    gone = mask * (np.zeros_like(largest) if soft else _replaced(largest))[:, :, None]
     was = (before.transpose(1, 2, 0) + 1) * np.float32(127.5)
     return np.concatenate([mask * change + gone * was, gone], axis=2)
 
