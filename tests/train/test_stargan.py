@@ -302,8 +302,8 @@ def test_a_translator_shows_what_another_adds(tmp_path):
         torch.testing.assert_close(found, torch.from_numpy(shown), rtol=0, atol=1e-5)
     with pytest.raises(BadInput, match="16 px"):
         pupil.guide.added(torch.zeros(1, 3, 32, 32), labels[:1], labels[:1], ("red", "green"))
-    for wrong in ({"amounts": (1.0,) * 4}, {"hues": 0.5}):
-        with pytest.raises(BadInput, match="leave out hair, amounts and hues"):
+    for wrong in ({"amounts": (1.0,) * 4}, {"hues": 0.5}, {"ratio": 0.1}):
+        with pytest.raises(BadInput, match="leave out hair, amounts, hues and ratio"):
             _stargan_state.equip(pupil, replace(recipe, **wrong))
     other = _stargan_state.start(recipe, Vocabulary((Part(("blue",)),)))
     with pytest.raises(BadInput, match="translates red, green, calm, cross"):
