@@ -15,8 +15,8 @@ from mien.faces.portrait import open_portrait
 from mien.generators._labels import Part, Vocabulary
 from mien.recognise.recogniser import open_recogniser
 from mien.train import hair, stargan
-from mien.train._stargan_data import Source, palette_of, read_sources
-from mien.train._stargan_guide import Edits, Transfer, distance
+from mien.train._stargan_data import Source, paints_of, read_sources
+from mien.train._stargan_guide import Edits, Paints, Transfer, distance
 from mien.train._stargan_hair import Palette, Shade, moments, recoloured, skin
 from mien.train._stargan_state import start
 from mien.train.hair import find, hair_masks
@@ -131,7 +131,8 @@ def test_a_guide_with_a_palette_paints_hair_and_draws_the_rest_inside_the_person
     flat = Shade(np.array([[60.0, 5, 20], [0, 0, 0], [0, 0, 0], [0, 0, 0]]), np.ones(3))
     palette = Palette(flat, {"Blond_Hair": flat})
     names = ("Blond_Hair", "Male")
-    guide, plain = Edits("vae-128", names, (1.0, 1.5), palette), Edits("vae-128", names, (1.0, 1.5))
+    guide = Edits("vae-128", names, (1.0, 1.5), Paints(palette))
+    plain = Edits("vae-128", names, (1.0, 1.5))
     faces = torch.from_numpy(guide.space.decode(guide.space.sample(3, seed=1)))
     labels = torch.tensor([[0.0, 0.0], [0.0, 0.0], [1.0, 0.0]])
     targets = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])  # Blond; Male; not Blond
@@ -171,13 +172,14 @@ def source(names, seed, masked=True):
 
 def test_shares_that_know_different_colours_make_one_palette():
     first, second = source(("Black_Hair", "Male"), 0), source(("Blond_Hair", "Young"), 1)
-    both = palette_of([first, source(("Male",), 2), second, source(("Gray_Hair",), 3, False)])
+    every = [first, source(("Male",), 2), second, source(("Gray_Hair",), 3, False)]
+    both = paints_of(every, Recipe()).palette
     assert set(both.shades) == {"Black_Hair", "Blond_Hair"}
     assert both.shades["Blond_Hair"] is not None
     np.testing.assert_array_equal(
         both.shades["Blond_Hair"].by_skin, second.palette().shades["Blond_Hair"].by_skin
     )
-    assert palette_of([source(("Male",), 2)]) is None
+    assert paints_of([source(("Male",), 2)], Recipe()).palette is None
 
 
 def test_masks_are_mirrored_with_faces_and_reach_the_guide():
@@ -211,7 +213,7 @@ def test_masks_are_mirrored_with_faces_and_reach_the_guide():
 def test_without_masks_a_palette_changes_nothing():
     names, labels, targets = ("Blond_Hair",), torch.zeros(1, 1), torch.ones(1, 1)
     shade = Shade(np.ones((4, 3)), np.ones(3))
-    guide = Edits("vae-128", names, (1.0,), Palette(shade, {"Blond_Hair": shade}))
+    guide = Edits("vae-128", names, (1.0,), Paints(Palette(shade, {"Blond_Hair": shade})))
     faces = torch.from_numpy(guide.space.decode(guide.space.sample(1, seed=2)))
     wanted = Edits("vae-128", names).added(faces, labels, targets, names)
     torch.testing.assert_close(guide.added(faces, labels, targets, names), wanted)
@@ -243,7 +245,7 @@ def test_less_of_the_hue_leaves_the_light_of_an_edit():
     assert (first - light).abs().max() > 0.1
 
 
-def test_a_ratio_leaves_black_black_and_doubles_what_the_edit_doubles():
+def test_a_ratio_leaves_black_black_and_halves_what_the_edit_halves():
     names, labels, targets = ("Male",), torch.zeros(1, 1), torch.ones(1, 1)
     guide = Edits("vae-128", names, (1.5,), transfer=Transfer(ratio=0.1))
     decoded = torch.from_numpy(guide.space.decode(guide.space.sample(1, seed=5)))
@@ -253,11 +255,11 @@ def test_a_ratio_leaves_black_black_and_doubles_what_the_edit_doubles():
     for faces in (decoded, black):
         own = torch.from_numpy(guide.space.decode(guide.space.encode(faces.numpy())))
         after = own + plain.added(faces, labels, targets, names)
-        factor = ((after + 1.2) / (own + 1.2)).clamp(0.25, 4)
+        factor = ((after + 1.2) / (own + 1.2)).clamp(0.25, 1.5)
         made = faces + guide.added(faces, labels, targets, names)
         torch.testing.assert_close((made + 1) / 2, (faces + 1) / 2 * factor, rtol=1e-3, atol=1e-4)
     assert (made[:, :, 40:60] == -1).all()
-    assert (factor - 1).abs().max() > 0.5
+    assert (factor - 1).abs().max() > 0.3
 
 
 def test_what_masks_need_is_said(tmp_path, monkeypatch):
@@ -280,3 +282,36 @@ def test_what_masks_need_is_said(tmp_path, monkeypatch):
     for wrong in ({"guide": 0.0}, {"size": 64}):
         with pytest.raises(BadInput, match="needs a guide and photos of 128 px"):
             replace(recipe, **wrong)
+
+
+def test_a_ratio_without_hue_leaves_skin_its_colour():
+    names, labels, targets = ("Male",), torch.zeros(1, 1), torch.ones(1, 1)
+    guide = Edits("vae-128", names, (1.5,), transfer=Transfer(0.0, ratio=0.1))
+    faces = torch.from_numpy(guide.space.decode(guide.space.sample(1, seed=5)))
+    factor = (faces + guide.added(faces, labels, targets, names) + 1) / (faces + 1).clamp(1e-3)
+    lit = (faces.amin(1) > -0.9)[0]
+    torch.testing.assert_close(factor[0, 0][lit], factor[0, 1][lit])
+    torch.testing.assert_close(factor[0, 0][lit], factor[0, 2][lit])
+    assert (factor[0, 0][lit] - 1).abs().max() > 0.2
+
+
+def test_who_grows_old_greys_by_a_share_and_not_where_a_colour_is_asked_for():
+    grey = Shade(np.array([[70.0, 0, 0], [0, 0, 0], [0, 0, 0], [0, 0, 0]]), np.ones(3))
+    blond = Shade(np.array([[60.0, 5, 20], [0, 0, 0], [0, 0, 0], [0, 0, 0]]), np.ones(3))
+    names = ("Blond_Hair", "Young")
+    palette = Palette(blond, {"Blond_Hair": blond, "Gray_Hair": grey})
+    some = Edits("vae-128", names, (1.0, 0.0), Paints(palette, grey=0.5))
+    none = Edits("vae-128", names, (1.0, 0.0), Paints(palette))
+    faces = torch.from_numpy(some.space.decode(some.space.sample(3, seed=1)))
+    labels = torch.tensor([[0.0, 1.0], [0.0, 1.0], [0.0, 0.0]])
+    targets = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])  # old; old and blond; young
+    masks = torch.zeros(3, 2, 128, 128)
+    masks[..., :40, 30:] = 1
+    added = some.added(faces, labels, targets, names, masks)
+    crowns = rgb2lab(((faces + added) / 2 + 0.5).permute(0, 2, 3, 1).numpy())[:, :40, 30:]
+    before = rgb2lab((faces / 2 + 0.5).permute(0, 2, 3, 1).numpy())[:, :40, 30:]
+    half = (before[0].mean((0, 1)) + np.array([70, 0, 0])) / 2
+    np.testing.assert_allclose(crowns[0].mean((0, 1)), half, atol=1)
+    np.testing.assert_allclose(crowns[1].mean((0, 1)), [60, 5, 20], atol=0.5)
+    np.testing.assert_allclose(crowns[2], before[2], atol=0.1)  # who grows young does not
+    assert none.added(faces, labels, targets, names, masks)[0].abs().max() < 1e-3

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +18,15 @@ from mien.faces.celeba import CelebA, read_celeba
 from mien.faces.folder import read_folder
 from mien.faces.read import read_photo
 from mien.generators._labels import HAIR, Part, as_labels
+from mien.train._stargan_guide import GREY, Paints
 from mien.train._stargan_hair import Palette
 from mien.train._stargan_state import Recipe, open_teacher
 from mien.train.hair import hair_masks
+from mien.train.prototypes import Prototypes
 
 TELLING = 5_000  # photos among which colours of hair are looked for
+SHOWING = 8_000  # from which prototypes of faces are made
+HIDING = ("Eyeglasses", "Blurry", "Wearing_Hat")  # what keeps a face from showing in them
 
 Progress = Callable[[int, int, str], None]
 
@@ -31,13 +35,38 @@ def _quiet(done: int, of: int, text: str) -> None:
     """Progress that nobody follows."""
 
 
+def _tell(progress: Progress, text: str, done: int, of: int) -> None:
+    progress(done, of, text)
+
+
+@dataclass(frozen=True)
+class Hints:
+    """Labels that are not taught: bool [N], whose face nothing hides, and whose hair is grey."""
+
+    plain: np.ndarray
+    grey: np.ndarray | None
+
+    @staticmethod
+    def of(data: CelebA, grey: bool) -> Hints:
+        """Of CelebA's photos; grey: whether grey hair matters."""
+        *hiding, greys = (
+            data.attributes.table[:, data.attributes.index(name)] > 0 for name in (*HIDING, GREY)
+        )
+        return Hints(~np.any(hiding, 0), greys if grey else None)
+
+    def rows(self, some: np.ndarray) -> Hints:
+        """Of these photos."""
+        return Hints(self.plain[some], None if self.grey is None else self.grey[some])
+
+
 @dataclass(frozen=True)
 class Source:
     """One data set.
 
     faces: uint8 [A, S, S, 3]. rows: [N], which of them it holds. labels: float32
     [N, c], 1 present, 0 absent, 0.5 unknown, under the names of `part`.
-    masks: uint8 [A, S, S, 2], of persons and their hair, where the guide paints it.
+    masks: uint8 [A, S, S, 2], of persons and their hair, where the guide paints it, and hints
+    of all N rows.
     """
 
     faces: np.ndarray
@@ -45,6 +74,7 @@ class Source:
     labels: torch.Tensor
     part: Part
     masks: np.ndarray | None = None
+    hints: Hints | None = None
 
     def palette(self) -> Palette | None:
         """The colours of hair that its masks and labels tell, if it has any."""
@@ -53,8 +83,22 @@ class Source:
             return None
         names = [self.part.names[i] for i in known]
         some = np.arange(0, len(self.rows), max(1, len(self.rows) // TELLING))
-        rows = self.rows[some]
-        return Palette.of(self.faces[rows], self.masks[rows], self.labels[some][:, known], names)
+        rows, labels = self.rows[some], self.labels[some][:, known]
+        if self.hints is not None and self.hints.grey is not None and GREY not in names:
+            labels = torch.cat([labels, torch.from_numpy(self.hints.grey[some, None]).float()], 1)
+            names.append(GREY)
+        return Palette.of(self.faces[rows], self.masks[rows], labels, names)
+
+    def prototypes(self, strengths: Mapping[str, float], progress: Progress) -> Prototypes | None:
+        """How its names change faces, if any of them has a strength."""
+        names = [name for name in self.part.names if strengths.get(name)]
+        if self.hints is None or not names:
+            return None
+        plain = np.flatnonzero(self.hints.plain)
+        some = plain[:: max(1, len(plain) // SHOWING)]
+        faces, labels = self.faces[self.rows[some]], self.labels[some].numpy()
+        told = partial(_tell, progress, "averaging faces")
+        return Prototypes.of(faces, labels, self.part.names, names, told)
 
 
 def read_sources(root: Path, recipe: Recipe, progress: Progress = _quiet) -> list[Source]:
@@ -65,7 +109,7 @@ def read_sources(root: Path, recipe: Recipe, progress: Progress = _quiet) -> lis
 
     Raises UnknownName for an attribute that CelebA's lists lack, a name that the teacher
     does not know or a model that does not exist, and BadInput for folders without classes
-    and for other than one of `amounts`, `emphasis` or `accents` a name.
+    and for other than one of `amounts`, `emphasis`, `accents` or `prototypes` a name.
     """
     _check_models(recipe)
     data = read_celeba(root, "train")
@@ -74,23 +118,33 @@ def read_sources(root: Path, recipe: Recipe, progress: Progress = _quiet) -> lis
     classes = [_classes(_photos(Path(folder))) for folder in recipe.folders]
     _check_names(recipe, [name for part in (*groups, *classes) for name in part])
     others = [read_classes(Path(folder), recipe.size) for folder in recipe.folders]
-    masks = None
+    masks = hints = None
     if recipe.hair:
-        masks = hair_masks(data, lambda done, of: progress(done, of, "looking for hair"))
+        hints = Hints.of(data, recipe.grey > 0)
+        masks = hair_masks(data, partial(_tell, progress, "looking for hair"))
     faces = cached_crops(data.paths, recipe.size)
     sources = []
     first, shares = max(0, recipe.share - 1), max(1, len(recipe.joint))
     for share, (names, found) in enumerate(zip(groups, columns, strict=True), start=first):
         rows = np.arange(share, len(data), shares)
         labels = as_labels(torch.from_numpy(data.attributes.table[rows][:, found]))
-        sources.append(Source(faces, rows, labels, Part(names), masks))
+        mine = hints.rows(rows) if hints else None
+        sources.append(Source(faces, rows, labels, Part(names), masks, mine))
     return sources + others
 
 
-def palette_of(sources: Sequence[Source]) -> Palette | None:
-    """The colours of hair of all data sets, if any has some."""
-    known = [palette for source in sources if (palette := source.palette()) is not None]
-    return reduce(Palette.with_those, known) if known else None
+def paints_of(sources: Sequence[Source], recipe: Recipe, progress: Progress = _quiet) -> Paints:
+    """What all data sets tell of colours of hair and of faces.
+
+    progress(photos, of, text) is called while faces are averaged, if the recipe wants it.
+    """
+    colours = [palette for source in sources if (palette := source.palette()) is not None]
+    palette = reduce(Palette.with_those, colours) if colours else None
+    names = [name for source in sources for name in source.part.names]
+    strengths = dict(zip(names, recipe.prototypes, strict=False))
+    found = [source.prototypes(strengths, progress) for source in sources]
+    known = tuple(one for one in found if one is not None)
+    return Paints(palette, known, strengths, recipe.grey)
 
 
 def _check_models(recipe: Recipe) -> None:
@@ -103,7 +157,7 @@ def _check_models(recipe: Recipe) -> None:
 
 def _check_names(recipe: Recipe, names: Sequence[str]) -> None:
     """Said before photos are read and hair is looked for, which takes long."""
-    for field in ("amounts", "emphasis", "accents"):
+    for field in ("amounts", "emphasis", "accents", "prototypes"):
         given = getattr(recipe, field)
         if given and len(given) != len(names):
             raise BadInput(

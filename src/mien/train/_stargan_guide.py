@@ -10,8 +10,8 @@ Knowledge in a Neural Network", 2015).
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -24,9 +24,11 @@ from mien.generators._labels import Vocabulary
 from mien.generators.stargan import StarGAN
 from mien.runtime.precision import quickest
 from mien.train._stargan_hair import Palette, Shade, recoloured
+from mien.train.prototypes import FLOOR, Prototypes
 
 LIGHT = (0.299, 0.587, 0.114)  # of red, green and blue
-MOST = 4.0  # times by which a ratio may brighten or darken
+BRIGHTER, DARKER = 1.5, 4.0  # times by which a ratio may brighten or darken: eyes glow soon
+AGE, GREY = "Young", "Gray_Hair"  # who is no longer young greys
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,24 @@ class Transfer:
 
     hues: float = 1.0
     ratio: float = 0.0
+
+
+@dataclass(frozen=True)
+class Paints:
+    """What is painted in photos themselves, where masks of persons and their hair are given.
+
+    palette: colours of hair, which the space then does not draw; their amounts count from the
+    usual colour. prototypes: how names change faces, `strengths` times each, beside what the
+    space draws. grey: share of the hair that greys with age.
+    """
+
+    palette: Palette | None = None
+    prototypes: tuple[Prototypes, ...] = ()
+    strengths: Mapping[str, float] = field(default_factory=dict)
+    grey: float = 0.0
+
+
+PLAIN = Paints()
 
 
 class Guide(Protocol):
@@ -62,12 +82,10 @@ class Edits:
 
     def __init__(
         self, space: str, names: tuple[str, ...], amounts: tuple[float, ...] = (),
-        palette: Palette | None = None, transfer: Transfer = Transfer(),
+        paints: Paints = PLAIN, transfer: Transfer = Transfer(),
     ) -> None:  # fmt: skip
         """names: of all labels; amounts: of their edits, in calibrated units, 1 where not given.
 
-        palette: colours of hair, which are painted where masks are given and not drawn by the
-        space; their amounts then count from the usual colour.
         Raises UnknownName for a name without a direction, BadInput for other than one amount
         each.
         """
@@ -75,10 +93,12 @@ class Edits:
             raise BadInput(
                 f"amounts has {len(amounts)} numbers for {len(names)} names; give each one"
             )
-        self.space, self.transfer = open_space(space), transfer
+        self.space, self.paints, self.transfer = open_space(space), paints, transfer
         self.amounts = dict(zip(names, amounts or (1.0,) * len(names), strict=True))
         self.directions = open_directions(f"{space}-directions")
+        palette = paints.palette
         self.shades = palette.beyond(self.amounts) if palette else {}
+        self.grey = palette.shades.get(GREY) if palette and paints.grey else None
         for name in names:
             if name not in self.directions.names:
                 raise UnknownName("attribute of the guide", name, self.directions.names)
@@ -97,6 +117,11 @@ class Edits:
             return added.to(faces.device)
         body, hair = masks.cpu().unbind(1)
         after = (before + added * body[:, None]).clamp(-1, 1)
+        for known in self.paints.prototypes:
+            if known.names == names:
+                far = torch.tensor([self.paints.strengths[name] for name in names])
+                factor = known.factors(before, labels.cpu(), far * torch.from_numpy(wish))
+                after = ((after + 1 + 2 * FLOOR) * factor - 1 - 2 * FLOOR).clamp(-1, 1)
         after = recoloured(after, hair, [self._shade(row, names) for row in wish])
         return (after - before).to(faces.device)
 
@@ -112,13 +137,14 @@ class Edits:
             moved = edit(latent, self.directions, amounts)
             both = latent.with_values(np.concatenate([latent.values, moved.values]))
             before, after = torch.from_numpy(self.space.decode(both)).chunk(2)
-        added = _carried(before, after, faces, self.transfer.ratio)
-        return torch.lerp(_light(added), added, self.transfer.hues)
+        return _carried(before, after, faces, self.transfer)
 
     def _shade(self, wish: np.ndarray, names: tuple[str, ...]) -> Shade | None:
-        """The colour that hair takes; none where it leaves one for no other."""
+        """The colour that hair takes; none where it leaves one for no other and does not grey."""
         wanted = [self.shades.get(names[i]) for i in np.flatnonzero(wish > 0)]
-        return next((shade for shade in wanted if shade is not None), None)
+        ages = self.grey is not None and AGE in names and wish[names.index(AGE)] < 0
+        aged = replace(self.grey, share=self.paints.grey) if self.grey and ages else None
+        return next((shade for shade in wanted if shade is not None), aged)
 
 
 class Translations:
@@ -150,13 +176,15 @@ class Translations:
 
 
 def _carried(
-    before: torch.Tensor, after: torch.Tensor, faces: torch.Tensor, ratio: float
+    before: torch.Tensor, after: torch.Tensor, faces: torch.Tensor, transfer: Transfer
 ) -> torch.Tensor:
     """What the edit from before to after adds to faces, all [N, 3, S, S] in [-1, 1]."""
-    if not ratio:
-        return after - before
-    factor = ((after + 1) / 2 + ratio) / ((before + 1) / 2 + ratio)
-    return (faces + 1) * (factor.clamp(1 / MOST, MOST) - 1)
+    if not transfer.ratio:
+        added = after - before
+        return torch.lerp(_light(added), added, transfer.hues)
+    factor = ((after + 1) / 2 + transfer.ratio) / ((before + 1) / 2 + transfer.ratio)
+    factor = torch.lerp(_light(factor), factor, transfer.hues).clamp(1 / DARKER, BRIGHTER)
+    return (faces + 1) * (factor - 1)
 
 
 def distance(found: torch.Tensor, wanted: torch.Tensor, tint: float = 0.0) -> torch.Tensor:

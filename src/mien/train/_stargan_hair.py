@@ -27,10 +27,14 @@ GAIN = (0.5, 2.5)  # of the spread, at most: black hair holds little but noise
 
 @dataclass(frozen=True)
 class Shade:
-    """A hair colour: mean of CIELAB by the skin's [4, 3] (constant, L, a, b), spread [3]."""
+    """A hair colour: mean of CIELAB by the skin's [4, 3] (constant, L, a, b), spread [3].
+
+    share: of the hair that takes it, in [0, 1].
+    """
 
     by_skin: np.ndarray
     spread: np.ndarray
+    share: float = 1.0
 
     def away(self, usual: Shade, amount: float) -> Shade:
         """The colour `amount` times as far from the usual one; at 1 photos of it lie around it."""
@@ -58,7 +62,7 @@ class Shade:
         gain = np.clip(self.spread / np.maximum(spread, 1e-3), *GAIN)
         painted = (colours - mean) * gain + skin(colours) @ self.by_skin
         painted[..., 0] = painted[..., 0].clip(1, 98)
-        mixed = colours + hair[..., None] * (painted - colours)
+        mixed = colours + self.share * hair[..., None] * (painted - colours)
         with warnings.catch_warnings(action="ignore"):  # of colours that no screen shows
             return np.asarray(lab2rgb(mixed), np.float32)
 
@@ -99,8 +103,12 @@ class Palette:
         return Palette(self.usual, {**other.shades, **self.shades})
 
     def beyond(self, amounts: Mapping[str, float]) -> dict[str, Shade]:
-        """Every colour, its amount times away from the usual one."""
-        return {name: shade.away(self.usual, amounts[name]) for name, shade in self.shades.items()}
+        """The colours that have an amount, it times away from the usual one."""
+        return {
+            name: shade.away(self.usual, amounts[name])
+            for name, shade in self.shades.items()
+            if name in amounts
+        }
 
 
 def recoloured(

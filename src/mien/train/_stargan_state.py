@@ -23,8 +23,7 @@ from mien.generators.stargan import (
 )
 from mien.recognise.recogniser import Recogniser, open_recogniser
 from mien.train import hair
-from mien.train._stargan_guide import Edits, Guide, Transfer, Translations
-from mien.train._stargan_hair import Palette
+from mien.train._stargan_guide import PLAIN, Edits, Guide, Paints, Transfer, Translations
 from mien.train.adversarial import hinge_sides, wasserstein_sides
 
 Tensors = dict[str, torch.Tensor]
@@ -39,7 +38,7 @@ DECAYS = ("linear", "published", "none")
 PRECISIONS = ("quickest", "bf16", "fp32")
 LEAST = {  # of fields that may be less than usual
     **dict.fromkeys(("share", "depth", "decay_steps", "lessons"), 0),
-    **dict.fromkeys(("amounts", "gain", "accents"), -math.inf),
+    **dict.fromkeys(("amounts", "gain", "accents", "prototypes"), -math.inf),
 }
 
 
@@ -83,6 +82,9 @@ class Recipe:
     guided_by: str = "vae-128"  # a space with directions of the labels, or a translator of them
     hair: bool = False  # examples of hair colours are recoloured photos instead (128 px only)
     amounts: tuple[float, ...] = ()  # of its edits, one a name, in calibrated units; () = 1 each
+    prototypes: tuple[float, ...] = ()  # how far examples also change faces as photos of a name
+    # differ on average, one a name; needs hair=true, as does:
+    grey: float = 0.0  # share of their hair that greys in examples of who is no longer Young
     hues: float = 1.0  # share of the colour of these edits that is taught; their light is whole
     ratio: float = 0.0  # above 0 they multiply photos, by (after + ratio) / (before + ratio)
     tint: float = 0.0  # how many times more than light the examples' hues count
@@ -115,6 +117,8 @@ class Recipe:
             raise BadInput(f"lessons={self.lessons} need a guide; give guide a weight")
         if self.hair and (not self.guide > 0 or self.size != hair.SIZE):
             raise BadInput(f"hair=true needs a guide and photos of {hair.SIZE} px; set both")
+        if (self.prototypes or self.grey) and not self.hair:
+            raise BadInput("prototypes and grey are painted where masks are; set hair=true")
         if (self.hues != 1 or self.tint or self.ratio) and not self.guide > 0:
             raise BadInput("hues, ratio and tint are of the guide's examples; give guide a weight")
         if self.emphasis and not self.teacher > 0:
@@ -209,10 +213,10 @@ def start(recipe: Recipe, vocabulary: Vocabulary, device: str = "cpu") -> State:
     return State(generator, averaged, critic, first, second, vocabulary)
 
 
-def equip(state: State, recipe: Recipe, palette: Palette | None = None) -> None:
+def equip(state: State, recipe: Recipe, paints: Paints = PLAIN) -> None:
     """Open what the recipe names: the model to begin with, the teacher, the guide.
 
-    palette: the colours of hair that the guide paints.
+    paints: what the guide paints in photos.
 
     Raises UnknownName for a name that one of them does not know, and BadInput for a
     model of another shape or other names.
@@ -223,15 +227,15 @@ def equip(state: State, recipe: Recipe, palette: Palette | None = None) -> None:
         state.teacher = open_teacher(state.vocabulary.names)
         state.teacher.network.to(next(state.generator.parameters()).device)
     if recipe.guide > 0:
-        state.guide = _guide(state.vocabulary, recipe, palette)
+        state.guide = _guide(state.vocabulary, recipe, paints)
 
 
-def _guide(vocabulary: Vocabulary, recipe: Recipe, palette: Palette | None) -> Guide:
+def _guide(vocabulary: Vocabulary, recipe: Recipe, paints: Paints) -> Guide:
     """Who shows what is to be added: a space, or a translator of the same names."""
     name = recipe.guided_by
     if load_card(find_model(name))["kind"] != "translator":
         transfer = Transfer(recipe.hues, recipe.ratio)
-        return Edits(name, vocabulary.names, recipe.amounts, palette, transfer)
+        return Edits(name, vocabulary.names, recipe.amounts, paints, transfer)
     if recipe.hair or recipe.amounts or recipe.hues != 1 or recipe.ratio:
         raise BadInput(f"guided_by={name} is a translator; leave out hair, amounts, hues and ratio")
     return Translations(_stargan(name, "guided_by"), vocabulary)

@@ -104,14 +104,20 @@ def find(face: np.ndarray, lowest: int = SIZE) -> np.ndarray:
 
     lowest: rows from it on show no hair. Few pixels of crown in view give no hair either.
     """
-    person, mesh = _networks()
-    picture = Image.fromarray(face)
-    body = _read(person, picture, 256).reshape(SIZE, 2, SIZE, 2).mean((1, 3))
-    points = _read(mesh, picture, 192).reshape(-1, 3)[:, :2] * SIZE / 192
-    hair = _hair(face, body, points)
+    body = _read(_networks()[0], Image.fromarray(face), 256).reshape(SIZE, 2, SIZE, 2).mean((1, 3))
+    hair = _hair(face, body, mesh(face))
     hair[lowest:] = 0
     levels: np.ndarray = np.rint(255 * np.stack([body, hair], -1))
     return levels.astype(np.uint8)
+
+
+def mesh(face: np.ndarray) -> np.ndarray:
+    """float32 [468, 2], x and y of the mesh's points in px of a face uint8 [128, 128, 3].
+
+    Raises MissingExtra without the networks' package or OpenVINO.
+    """
+    points: np.ndarray = _read(_networks()[1], Image.fromarray(face), 192).reshape(-1, 3)[:, :2]
+    return points * (SIZE / 192)
 
 
 def _hair(face: np.ndarray, body: np.ndarray, points: np.ndarray) -> np.ndarray:

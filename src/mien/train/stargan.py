@@ -22,7 +22,7 @@ from mien.generators._labels import Part, Vocabulary
 from mien.recognise.recogniser import Recogniser
 from mien.runtime.precision import autocast, quickest
 from mien.train import augment
-from mien.train._stargan_data import Source, celeba_test, palette_of, read_sources
+from mien.train._stargan_data import Source, celeba_test, paints_of, read_sources
 from mien.train._stargan_export import export
 from mien.train._stargan_guide import distance
 from mien.train._stargan_state import LOSSES, Recipe, State, equip, start
@@ -176,7 +176,7 @@ def fit(
             devices.check(min(recipe.batch, len(source.rows)))
         parts = Vocabulary(tuple(source.part for source in sources))
         state = start(recipe, parts, devices.device)
-        equip(state, recipe, palette_of(sources))
+        equip(state, recipe, paints_of(sources, recipe, progress))
         saved = run.resume() if devices.main else None
     begin = _restored(state, devices.told(saved))
     for step in range(begin, recipe.steps):
