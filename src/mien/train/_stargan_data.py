@@ -79,15 +79,15 @@ class Source:
     def palette(self) -> Palette | None:
         """The colours of hair that its masks and labels tell, if it has any."""
         known = [i for i, name in enumerate(self.part.names) if name in HAIR]
-        if self.masks is None or not known:
-            return None
-        names = [self.part.names[i] for i in known]
-        some = np.arange(0, len(self.rows), max(1, len(self.rows) // TELLING))
-        rows, labels = self.rows[some], self.labels[some][:, known]
+        names, labels = [self.part.names[i] for i in known], self.labels[:, known]
         if self.hints is not None and self.hints.grey is not None and GREY not in names:
-            labels = torch.cat([labels, torch.from_numpy(self.hints.grey[some, None]).float()], 1)
+            labels = torch.cat([labels, torch.from_numpy(self.hints.grey[:, None]).float()], 1)
             names.append(GREY)
-        return Palette.of(self.faces[rows], self.masks[rows], labels, names)
+        if self.masks is None or not names:
+            return None
+        some = np.arange(0, len(self.rows), max(1, len(self.rows) // TELLING))
+        rows = self.rows[some]
+        return Palette.of(self.faces[rows], self.masks[rows], labels[some], names)
 
     def prototypes(self, strengths: Mapping[str, float], progress: Progress) -> Prototypes | None:
         """How its names change faces, if any of them has a strength."""
@@ -120,8 +120,9 @@ def read_sources(root: Path, recipe: Recipe, progress: Progress = _quiet) -> lis
     others = [read_classes(Path(folder), recipe.size) for folder in recipe.folders]
     masks = hints = None
     if recipe.hair:
-        hints = Hints.of(data, recipe.grey > 0)
         masks = hair_masks(data, partial(_tell, progress, "looking for hair"))
+    if recipe.prototypes or recipe.grey:
+        hints = Hints.of(data, recipe.grey > 0)
     faces = cached_crops(data.paths, recipe.size)
     sources = []
     first, shares = max(0, recipe.share - 1), max(1, len(recipe.joint))

@@ -98,7 +98,8 @@ class Edits:
         self.directions = open_directions(f"{space}-directions")
         palette = paints.palette
         self.shades = palette.beyond(self.amounts) if palette else {}
-        self.grey = palette.shades.get(GREY) if palette and paints.grey else None
+        grey = palette.shades.get(GREY) if palette and paints.grey else None
+        self.grey = grey and replace(grey, share=paints.grey)
         for name in names:
             if name not in self.directions.names:
                 raise UnknownName("attribute of the guide", name, self.directions.names)
@@ -142,9 +143,8 @@ class Edits:
     def _shade(self, wish: np.ndarray, names: tuple[str, ...]) -> Shade | None:
         """The colour that hair takes; none where it leaves one for no other and does not grey."""
         wanted = [self.shades.get(names[i]) for i in np.flatnonzero(wish > 0)]
-        ages = self.grey is not None and AGE in names and wish[names.index(AGE)] < 0
-        aged = replace(self.grey, share=self.paints.grey) if self.grey and ages else None
-        return next((shade for shade in wanted if shade is not None), aged)
+        aged = AGE in names and wish[names.index(AGE)] < 0
+        return next((shade for shade in wanted if shade is not None), self.grey if aged else None)
 
 
 class Translations:
