@@ -193,6 +193,8 @@ def test_what_cannot_be_painted_is_refused():
     for field in ({"prototypes": (1.0,)}, {"grey": 0.5}):
         with pytest.raises(BadInput, match="painted where masks are; set hair=true"):
             Recipe(guide=1.0, **field)
+    with pytest.raises(BadInput, match=r"grey=1\.5: give 0 to 1"):
+        Recipe(guide=1.0, hair=True, grey=1.5)
 
 
 @needs_networks

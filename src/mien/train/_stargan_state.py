@@ -110,7 +110,7 @@ class Recipe:
         ):
             if value not in known:
                 raise UnknownName(what, value, known)
-        check_numbers(self, LEAST, shares=("betas", "average"))
+        check_numbers(self, LEAST, shares=("betas", "average", "grey"))
         if len(self.betas) != 2 or 1 in self.betas:
             raise BadInput("betas are two numbers below 1; give it as betas=0.5,0.999")
         if self.lessons and not self.guide > 0:
