@@ -94,7 +94,7 @@ def test_a_regression_finds_what_each_name_changes_and_what_both_do(still):
     faces = lit(labels)
     told = []
     known = Prototypes.of(faces, labels, ("A", "B"), ("A", "B"), lambda *done: told.append(done))
-    assert told == [(64, 80), (80, 80)]
+    assert told == [(64, 80), (80, 80)] * 2  # shapes, then means
     face = torch.full((1, 3, 128, 128), 0.0)
     factor = {
         (own, wish): known.factors(face, torch.tensor([own]), torch.tensor([wish]))[0, 1]
@@ -195,6 +195,13 @@ def test_what_cannot_be_painted_is_refused():
             Recipe(guide=1.0, **field)
     with pytest.raises(BadInput, match=r"grey=1\.5: give 0 to 1"):
         Recipe(guide=1.0, hair=True, grey=1.5)
+
+
+def test_grey_without_age_is_refused_before_photos_are_read(celeba_root, monkeypatch):
+    monkeypatch.setattr(data, "hair_masks", None)  # whoever looks for hair would fail
+    recipe = Recipe(attributes=("Male",), hair=True, guide=1.0, grey=0.5)
+    with pytest.raises(BadInput, match="no longer Young; give attributes with it"):
+        read_sources(celeba_root, recipe)
 
 
 @needs_networks

@@ -18,7 +18,7 @@ from mien.faces.celeba import CelebA, read_celeba
 from mien.faces.folder import read_folder
 from mien.faces.read import read_photo
 from mien.generators._labels import HAIR, Part, as_labels
-from mien.train._stargan_guide import GREY, Paints
+from mien.train._stargan_guide import AGE, GREY, Paints
 from mien.train._stargan_hair import Palette
 from mien.train._stargan_state import Recipe, open_teacher
 from mien.train.hair import hair_masks
@@ -109,7 +109,8 @@ def read_sources(root: Path, recipe: Recipe, progress: Progress = _quiet) -> lis
 
     Raises UnknownName for an attribute that CelebA's lists lack, a name that the teacher
     does not know or a model that does not exist, and BadInput for folders without classes
-    and for other than one of `amounts`, `emphasis`, `accents` or `prototypes` a name.
+    and for other than one of `amounts`, `emphasis`, `accents` or `prototypes` a name, and for
+    `grey` without Young.
     """
     _check_models(recipe)
     data = read_celeba(root, "train")
@@ -164,6 +165,8 @@ def _check_names(recipe: Recipe, names: Sequence[str]) -> None:
             raise BadInput(
                 f"{field} has {len(given)} numbers for {len(names)} names; give each one"
             )
+    if recipe.grey and AGE not in names:
+        raise BadInput(f"grey={recipe.grey} is for who is no longer {AGE}; give attributes with it")
     if recipe.teacher > 0:
         open_teacher(names)
 

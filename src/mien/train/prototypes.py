@@ -26,8 +26,8 @@ from mien.errors import BadInput
 from mien.faces.cache import to_bytes
 from mien.train.hair import SIZE, mesh
 
-FEWEST = 40  # at least
-CHUNK = 64  # of them at once
+FEWEST = 40  # photos from in front, of which means are made
+CHUNK = 64  # photos at once
 FLOOR = 0.06  # of [0, 1], added before logarithms: what is black has no colour
 FRONTAL, ASIDE = 0.18, 0.4  # nose from the middle, in widths of the face: means; no change at all
 FADE = 10  # px of the mean shape, over which changes fall to nothing at its border
@@ -62,8 +62,8 @@ class Frame:
         triangles = Delaunay(self.points)
         places = _pixels().reshape(-1, 2)
         found = triangles.find_simplex(places)
-        map_ = triangles.transform[found]
-        two = np.einsum("nij,nj->ni", map_[:, :2], places - map_[:, 2])
+        affine = triangles.transform[found]
+        two = np.einsum("nij,nj->ni", affine[:, :2], places - affine[:, 2])
         shares = np.c_[two, 1 - two.sum(1)] * (found >= 0)[:, None]
         return triangles.simplices[found], shares
 
@@ -106,9 +106,10 @@ class Prototypes:
         """Of faces uint8 [N, 128, 128, 3] that nothing hides, with labels [N, c] of names.
 
         pairs: the names whose change may depend on each other. progress(photos, of) is called on
-        the way, which takes about 10 ms a photo. Raises BadInput for too few faces from in front.
+        the way, for their shapes and then for those from in front. Raises BadInput where these are
+        too few.
         """
-        shapes = np.stack([mesh(face) for face in faces])
+        shapes = _shapes(faces, progress)
         front = np.abs(aside(shapes)) < FRONTAL
         if front.sum() < FEWEST:
             raise BadInput(
@@ -157,6 +158,15 @@ def aside(shapes: np.ndarray) -> np.ndarray:
     left, right = (shapes[:, point, 0] for point in SIDES)
     found: np.ndarray = (shapes[:, NOSE, 0] - (left + right) / 2) / np.maximum(right - left, 1)
     return found
+
+
+def _shapes(faces: np.ndarray, progress: Callable[[int, int], None]) -> np.ndarray:
+    """[N, 468, 2]: the mesh's points in faces uint8 [N, 128, 128, 3]."""
+    found = []
+    for start in range(0, len(faces), CHUNK):
+        found += [mesh(face) for face in faces[start : start + CHUNK]]
+        progress(len(found), len(faces))
+    return np.stack(found)
 
 
 def _terms(labels: np.ndarray, both: Sequence[tuple[int, int]], shapes: np.ndarray) -> np.ndarray:
