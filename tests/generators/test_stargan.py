@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from mien.errors import BadInput, UnknownName
@@ -133,6 +134,32 @@ def test_additions_are_blurred_by_a_gaussian(name):
     assert np.abs(after - before).max() > 0.01
     even = torch.full((1, 3, 8, 4), 0.3)
     torch.testing.assert_close(blurred(even, 2.0), even)
+
+
+@pytest.mark.parametrize("name", ["torch", "openvino"])
+@pytest.mark.parametrize("condition", ["maps", "lookup"])
+def test_a_coarse_network_sees_and_draws_smaller_pictures(name, condition):
+    """Pillow's: boxes of pixels going in, bilinear coming out."""
+    if name == "openvino" and find_spec("openvino") is None:
+        pytest.skip("OpenVINO is not installed")
+    shape = {"width": 4, "depth": 1, "labels": 2, "residual": True, "condition": condition}
+    small = Generator(Architecture(size=16, **shape)).requires_grad_(False)
+    coarse = Generator(Architecture(size=32, coarse=2, **shape)).requires_grad_(False)
+    coarse.load_state_dict(small.state_dict())
+    faces, labels = torch.rand(2, 3, 32, 32) * 2 - 1, torch.eye(2)
+    shrunken = torch.from_numpy(resized(faces.numpy(), 16, Image.Resampling.BOX))
+    with torch.inference_mode(), engine(name):
+        added = (Runner(coarse.through)(stack(faces, labels)) - faces).numpy()
+        drawn = (Runner(small.through)(stack(shrunken, labels)) - shrunken).numpy()
+    wanted = resized(drawn, 32, Image.Resampling.BILINEAR)
+    np.testing.assert_allclose(added, wanted, atol=2e-4)
+    assert np.abs(wanted).max() > 0.01
+
+
+def resized(pictures, size, how):
+    """Pillow's, of every plane of [N, C, S, S]."""
+    planes = [Image.fromarray(x).resize((size, size), how) for x in np.concatenate(pictures)]
+    return np.stack([np.asarray(x) for x in planes]).reshape(*pictures.shape[:2], size, size)
 
 
 @pytest.mark.parametrize("labels", ["celeba", "rafd"])
@@ -266,6 +293,10 @@ def test_sizes_that_cannot_be_are_refused():
     for wrong in ({"blur": 1.0}, {"blur": -1.0, "residual": True}):
         with pytest.raises(BadInput, match=r"blur=-?1\.0 softens additions.*residual=true"):
             Architecture(**wrong)
+    with pytest.raises(BadInput, match=r"coarse=2 enlarges additions.*residual=true"):
+        Architecture(coarse=2)
+    with pytest.raises(BadInput, match="multiples of 4 times coarse"):
+        Architecture(size=132, coarse=2, residual=True)
 
 
 def test_numbers_that_are_stored_are_those_that_are_read_back():

@@ -52,7 +52,7 @@ EQUIP = stargan.equip
 
 
 def equip(state, recipe, palette):
-    state.teacher, state.guide = Teacher(), Reddens()
+    state.teachers, state.guide = (Teacher(),), Reddens()
 
 
 def sources():

@@ -159,7 +159,7 @@ def test_a_step_takes_place_on_one_device(monkeypatch):
     """On torch's device without memory, which refuses tensors that were left on the CPU."""
     monkeypatch.setattr(torch, "autocast", lambda *a, **k: contextlib.nullcontext())
     recipe, source = replace(TOY, teacher=1.0, jitter=0.1), coloured(40, ["red"], 0)
-    monkeypatch.setattr(_stargan_state, "open_teacher", lambda names: teacher())
+    monkeypatch.setattr(_stargan_state, "open_teachers", lambda models, names: (teacher(),))
     state = _stargan_state.start(recipe, Vocabulary((source.part,) * 2), "meta")
     _stargan_state.equip(state, recipe)
     for optimiser in (state.optimiser, state.critic_optimiser):

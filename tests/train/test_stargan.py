@@ -14,7 +14,7 @@ from mien.errors import BadInput, BadModel, UnknownName
 from mien.generators import open_space, open_translator
 from mien.generators._labels import Part, Vocabulary
 from mien.published import _stargan
-from mien.train import _stargan_data, _stargan_state, stargan
+from mien.train import _stargan_begin, _stargan_data, _stargan_state, stargan
 from mien.train._stargan_data import Source, read_classes
 from mien.train._stargan_guide import Edits
 from mien.train.run import Run, half_precision
@@ -186,9 +186,12 @@ class Ruddy:
 
     names, size = ("Rough", "Red"), 32
 
+    def __init__(self, sure=1.0):
+        self.sure = sure
+
     def score(self, faces):
         rough = (faces[..., 1:] - faces[..., :-1]).abs().mean((1, 2, 3))
-        return torch.stack([100 * rough, faces[:, 0].mean((1, 2))], 1)
+        return torch.stack([100 * rough, self.sure * faces[:, 0].mean((1, 2))], 1)
 
 
 def test_a_teacher_adds_its_own_cross_entropy_and_sees_no_fine_pattern():
@@ -199,7 +202,7 @@ def test_a_teacher_adds_its_own_cross_entropy_and_sees_no_fine_pattern():
     batch = Batch(faces, labels, labels, mix)
     alone, terms = stargan.generator_loss(state, batch, faces, recipe)
     assert "G/teacher" not in terms
-    state.teacher = Ruddy()
+    state.teachers = (Ruddy(),)
     loss, terms = stargan.generator_loss(state, batch, faces, recipe)
     logits = faces[:3, 0].mean((1, 2))
     wanted = torch.nn.functional.softplus(torch.stack([-logits[0], logits[1], -logits[2]]))
@@ -210,7 +213,7 @@ def test_a_teacher_adds_its_own_cross_entropy_and_sees_no_fine_pattern():
     torch.testing.assert_close(more["G/teacher"], 2 * terms["G/teacher"])
     pattern = torch.tensor([[0.8, -0.8], [-0.8, 0.8]]).repeat(16, 16).expand(1, 3, 32, 32)
     for side in (32, 16):  # faces of the teacher's size, and smaller ones
-        seen = stargan._seen(state.teacher, pattern[..., :side, :side], Part(("Rough", "Red")))
+        seen = stargan._seen(state.teachers[0], pattern[..., :side, :side], Part(("Rough", "Red")))
         assert seen.abs().max() < 1  # 160 at full size
 
 
@@ -330,6 +333,44 @@ def test_label_maps_begin_with_the_mean_of_lookup_tables(tmp_path):
     assert torch.equal(state.averaged.module(faces, half), state.generator(faces, half))
 
 
+@pytest.mark.parametrize("condition", ["maps", "lookup"])
+def test_a_wider_network_begins_by_drawing_what_a_narrow_one_draws(
+    tmp_path, monkeypatch, condition
+):
+    known = Vocabulary((Part(("red", "green")),))
+    recipe = replace(TOY, condition=condition)
+    narrow = _stargan_state.start(recipe, known)
+    for value in narrow.generator.parameters():
+        torch.nn.init.normal_(value, std=0.3)
+    folder = saved(narrow, recipe, tmp_path / "narrow")
+    wider = replace(recipe, width=3 * TOY.width, begin=str(folder))
+    faces, labels = torch.rand(2, 3, 16, 16) - 0.5, torch.eye(2)
+    with torch.no_grad():
+        wanted = narrow.generator(faces, labels)
+        near = [_begun(wider, known).generator(faces, labels)]
+        monkeypatch.setattr(_stargan_begin, "NOISE", 0.0)
+        near.append(_begun(wider, known).generator(faces, labels))
+    torch.testing.assert_close(near[1], wanted, rtol=0, atol=0.02)  # float16
+    assert not torch.equal(near[0], near[1])
+    assert (near[0] - wanted).abs().mean() < 0.5 * (wanted - wanted.mean()).abs().mean()
+
+
+def _begun(recipe, known):
+    state = _stargan_state.start(recipe, known)
+    _stargan_state.equip(state, recipe)
+    return state
+
+
+def test_a_coarse_network_begins_with_the_weights_of_a_fine_one(tmp_path):
+    known = Vocabulary((Part(("red", "green")),))
+    fine = _stargan_state.start(replace(TOY, residual=True), known)
+    folder = saved(fine, replace(TOY, residual=True), tmp_path / "fine")
+    coarse = _begun(replace(TOY, residual=True, coarse=2, begin=str(folder)), known)
+    assert coarse.generator.shape.coarse == 2
+    for key, value in fine.generator.state_dict().items():
+        torch.testing.assert_close(coarse.generator.state_dict()[key], value.half().float())
+
+
 def test_loud_maps_have_multiplied_first_weights():
     parts = Vocabulary((Part(("red", "green")),))
     weights = [
@@ -353,7 +394,7 @@ def test_a_training_begins_with_a_models_weights(tmp_path):
         for key, value in first.generator.state_dict().items():
             found = network.state_dict()[key]
             torch.testing.assert_close(found, value, rtol=1e-3, atol=1e-6, msg=key)  # of float16
-    for other in (replace(recipe, width=8), replace(recipe, condition="lookup")):
+    for other in (replace(recipe, width=6), replace(recipe, condition="lookup")):
         with pytest.raises(BadInput, match="other sizes or names"):
             _stargan_state.equip(_stargan_state.start(other, Vocabulary((source.part,))), other)
     with pytest.raises(BadModel, match="not a translator"):
@@ -366,7 +407,7 @@ def test_a_training_begins_with_a_models_weights(tmp_path):
 def test_the_teachers_view_is_moved_as_the_batch_says():
     recipe = replace(TOY, size=32, teacher=1.0, precision="fp32")
     state = _stargan_state.start(recipe, Vocabulary((Part(("Red",)),)))
-    state.teacher = Ruddy()
+    state.teachers = (Ruddy(),)
     ramp = torch.linspace(-1, 1, 32).expand(4, 3, 32, 32).clone()
     labels, mix = torch.ones(4, 1), torch.ones(4, 1, 1, 1)
     left = torch.tensor([[1.0, 0, 0.5], [0, 1, 0]]).expand(4, 2, 3)  # by a quarter of the picture
@@ -404,6 +445,19 @@ def test_labels_count_as_much_as_they_are_weighed():
     found = part.loss(logits, labels, torch.tensor([3.0, 0.5]))
     torch.testing.assert_close(found, (3 * one.sum() + 0.5 * other.sum()) / 2)
     torch.testing.assert_close(part.loss(logits, labels), (one.sum() + other.sum()) / 2)
+
+
+def test_several_teachers_count_alike():
+    recipe = replace(TOY, size=32, teacher=1.0, precision="fp32")
+    state = _stargan_state.start(recipe, Vocabulary((Part(("Red",)),)))
+    faces, labels = torch.rand(4, 3, 32, 32) * 2 - 1, torch.ones(4, 1)
+    batch = Batch(faces, labels, labels, torch.rand(4, 1, 1, 1))
+    found = []
+    for teachers in ((Ruddy(),), (Ruddy(-1.0),), (Ruddy(), Ruddy(-1.0))):
+        state.teachers = teachers
+        found.append(stargan.generator_loss(state, batch, faces, recipe)[1]["G/teacher"])
+    torch.testing.assert_close(found[2], (found[0] + found[1]) / 2)
+    assert found[0] != found[1]
 
 
 def test_a_teacher_that_does_not_know_a_name_is_refused():

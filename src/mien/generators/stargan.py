@@ -53,6 +53,7 @@ class Architecture:
     reading: str = "sum"  # or "mean": of the table's rows that labels name; "first" (argmax) alone
     residual: bool = False  # what the network draws is added to the photo
     blur: float = 0.0  # px: a Gaussian's deviation, by which that is blurred; 0: not
+    coarse: int = 1  # times smaller than photos are what the network sees and what it adds
     statistics: str = "instance"  # "kept": a file's running ones too, unused; "running": used
 
     def __post_init__(self) -> None:
@@ -63,13 +64,15 @@ class Architecture:
         ):
             if value not in known:
                 raise UnknownName(what, value, known)
-        if self.size < 4 or self.size % 4 or min(self.width, self.labels) < 1 or self.depth < 0:
+        if self.size < 4 or self.size % (4 * max(1, self.coarse)) or min(self.width, self.labels) < 1 or self.depth < 0:
             raise BadInput(
                 f"a generator of size {self.size}, width {self.width}, depth {self.depth} and "
-                f"{self.labels} labels cannot be; sizes are multiples of 4"
+                f"{self.labels} labels cannot be; sizes are multiples of 4 times coarse"
             )
         if self.blur < 0 or (self.blur and not self.residual):
             raise BadInput(f"blur={self.blur} softens additions, by px; set residual=true")
+        if self.coarse < 1 or (self.coarse > 1 and not self.residual):
+            raise BadInput(f"coarse={self.coarse} enlarges additions; set residual=true")
 
 
 @dataclass(frozen=True)
@@ -180,9 +183,13 @@ class Generator(nn.Module):
         """The same of faces and labels in one tensor (see `stack`), as engines read it."""
         chosen, faces = self._chosen(stacked[:, 3:, 0, 0]), stacked[:, :3]
         read = faces if self.shape.condition == "lookup" else stacked
+        if self.shape.coarse > 1:
+            read = F.avg_pool2d(read, self.shape.coarse)
         out = self.main(read.contiguous(memory_format=torch.channels_last), chosen).float()
         if not self.shape.residual:
             return torch.tanh(out)
+        if self.shape.coarse > 1:
+            out = F.interpolate(out, faces.shape[2:], mode="bilinear")
         return faces + (blurred(out, self.shape.blur) if self.shape.blur else out)
 
     def _chosen(self, labels: torch.Tensor) -> torch.Tensor:
@@ -255,7 +262,7 @@ class StarGAN:
         self.vocabulary = parts_of(card["parts"])
         self.names = self.vocabulary.names
         self.size, self.frame = card["input"]["size"], card["input"]["frame"]
-        self.soft = network.shape.blur > 0
+        self.soft = network.shape.blur > 0 or network.shape.coarse > 1
         self._run = Runner(network.through, self._rounded)
 
     @torch.inference_mode()

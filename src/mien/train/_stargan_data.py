@@ -20,7 +20,7 @@ from mien.faces.read import read_photo
 from mien.generators._labels import HAIR, Part, as_labels
 from mien.train._stargan_guide import AGE, GREY, Paints
 from mien.train._stargan_hair import Palette
-from mien.train._stargan_state import Recipe, open_teacher
+from mien.train._stargan_state import Recipe, open_teachers
 from mien.train.hair import hair_masks
 from mien.train.prototypes import Prototypes
 
@@ -168,7 +168,7 @@ def _check_names(recipe: Recipe, names: Sequence[str]) -> None:
     if recipe.grey and AGE not in names:
         raise BadInput(f"grey={recipe.grey} is for who is no longer {AGE}; give attributes with it")
     if recipe.teacher > 0:
-        open_teacher(names)
+        open_teachers(recipe.taught_by, names)
 
 
 def groups_of(recipe: Recipe) -> list[tuple[str, ...]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,17 +12,16 @@ import torch
 from mien.checkpoint import find_model, load_card
 from mien.checks import check_numbers
 from mien.errors import BadInput, UnknownName
-from mien.generators import open_translator
 from mien.generators._labels import Vocabulary
 from mien.generators.stargan import (
     Architecture,
     Critic,
     Discriminator,
     Generator,
-    StarGAN,
 )
 from mien.recognise.recogniser import Recogniser, open_recogniser
 from mien.train import hair
+from mien.train._stargan_begin import begin, open_stargan
 from mien.train._stargan_guide import PLAIN, Edits, Guide, Paints, Transfer, Translations
 from mien.train.adversarial import hinge_sides, wasserstein_sides
 
@@ -50,8 +49,8 @@ class Recipe:
     joint: tuple[str, ...] = ()  # A+B,C+D: shares of the photos of which only these are known
     share: int = 0  # which of them, from 1, is learned from alone; 0: all
     folders: tuple[str, ...] = ()  # further data sets: square faces in one folder a class
-    begin: str = ""  # the translator, of the same shape and names, whose weights learn further;
-    # with label maps it may be one of lookup tables
+    begin: str = ""  # the translator of the same names and shape whose weights learn further; it
+    # may be narrower, of another coarseness, and for label maps one of lookup tables
     size: int = 128  # px
     width: int = 64  # of the generator
     depth: int = 6  # its residual blocks
@@ -62,6 +61,7 @@ class Recipe:
     reading: str = "sum"  # of lookup tables by several labels; "mean"; "first" as DLIM2020
     residual: bool = False  # what the generator draws is added to the photo
     blur: float = 0.0  # px, the deviation of a Gaussian by which that is blurred first
+    coarse: int = 1  # times smaller than photos are what it sees and what it adds
     loss: str = "wgan-gp"  # or "hinge-gp", "hinge"
     targets: str = "permuted"  # the batch's own labels; "single": one name changed; "mixed": halves
     batch: int = 16  # faces of each data set
@@ -75,6 +75,7 @@ class Recipe:
     decay_every: int = 1_000  # steps
     cls: float = 1.0  # weight of the labels' cross-entropy
     teacher: float = 0.0  # weight of the recogniser's own cross-entropy, if any
+    taught_by: tuple[str, ...] = ("recogniser",)  # whose; of several the mean
     emphasis: tuple[float, ...] = ()  # how much each name counts in it, but for classes; () = alike
     jitter: float = 0.0  # by which its view is shifted, zoomed and turned at most; 0.06 = 6 %
     guide: float = 0.0  # weight of nearness to what `guided_by` would add
@@ -135,7 +136,7 @@ class Recipe:
 
     def shape(self, labels: int) -> Architecture:
         """Of the generator, for vectors of this length."""
-        how = (self.condition, self.reading, self.residual, self.blur)
+        how = (self.condition, self.reading, self.residual, self.blur, self.coarse)
         return Architecture(self.size, self.width, self.depth, labels, *how)
 
     def critic(self, labels: int) -> Critic:
@@ -163,7 +164,7 @@ class State:
     optimiser: torch.optim.Optimizer
     critic_optimiser: torch.optim.Optimizer
     vocabulary: Vocabulary
-    teacher: Recogniser | None = None
+    teachers: tuple[Recogniser, ...] = ()
     guide: Guide | None = None
 
     def parts(self) -> dict[str, Any]:
@@ -214,7 +215,7 @@ def start(recipe: Recipe, vocabulary: Vocabulary, device: str = "cpu") -> State:
 
 
 def equip(state: State, recipe: Recipe, paints: Paints = PLAIN) -> None:
-    """Open what the recipe names: the model to begin with, the teacher, the guide.
+    """Open what the recipe names: the model to begin with, the teachers, the guide.
 
     paints: what the guide paints in photos.
 
@@ -222,10 +223,12 @@ def equip(state: State, recipe: Recipe, paints: Paints = PLAIN) -> None:
     model of another shape or other names.
     """
     if recipe.begin:
-        _begin(state, recipe.begin)
+        begin(state.generator, state.vocabulary, recipe.begin)
+        state.averaged.module.load_state_dict(state.generator.state_dict())
     if recipe.teacher > 0:
-        state.teacher = open_teacher(state.vocabulary.names)
-        state.teacher.network.to(next(state.generator.parameters()).device)
+        state.teachers = open_teachers(recipe.taught_by, state.vocabulary.names)
+        for teacher in state.teachers:
+            teacher.network.to(next(state.generator.parameters()).device)
     if recipe.guide > 0:
         state.guide = _guide(state.vocabulary, recipe, paints)
 
@@ -238,52 +241,14 @@ def _guide(vocabulary: Vocabulary, recipe: Recipe, paints: Paints) -> Guide:
         return Edits(name, vocabulary.names, recipe.amounts, paints, transfer)
     if recipe.hair or recipe.amounts or recipe.hues != 1 or recipe.ratio:
         raise BadInput(f"guided_by={name} is a translator; leave out hair, amounts, hues and ratio")
-    return Translations(_stargan(name, "guided_by"), vocabulary)
+    return Translations(open_stargan(name, "guided_by"), vocabulary)
 
 
-def _begin(state: State, model: str) -> None:
-    """Give the generator and its average the weights of a translator."""
-    translator = _stargan(model, "begin")
-    ours, theirs = state.generator.shape, translator.network.shape
-    weights = translator.network.state_dict()
-    if ours.condition == "maps" and theirs.condition == "lookup":
-        theirs = replace(theirs, condition="maps")
-        weights = _with_maps(weights, state.generator.state_dict())
-    if (replace(theirs, blur=ours.blur), translator.vocabulary) != (ours, state.vocabulary):
-        raise BadInput(
-            f"begin={model} is a network of other sizes or names; give those of its card's recipe"
-        )
-    for network in (state.generator, state.averaged.module):
-        network.load_state_dict(weights)
-
-
-def _with_maps(tables: Tensors, drawn: Tensors) -> Tensors:
-    """Weights for label maps from those of lookup tables, of whose rows half is always there.
-
-    Those of the maps themselves stay as drawn.
-    """
-    found = drawn | {key: value for key, value in tables.items() if not key.endswith(".gain")}
-    for key, value in tables.items():
-        if key.endswith(".gain"):
-            name = key.removesuffix(".gain")
-            found[f"{name}.weight"] = 1 + value.sum(0) / 2
-            found[f"{name}.bias"] = tables[f"{name}.bias"].sum(0) / 2
-    first = "main.0.weight"
-    found[first] = torch.cat([tables[first], drawn[first][:, tables[first].shape[1] :]], 1)
-    return found
-
-
-def _stargan(model: str, field: str) -> StarGAN:
-    translator = open_translator(model)
-    if not isinstance(translator, StarGAN):
-        raise BadInput(f"{field}={model} is no StarGAN; give one that mien train stargan made")
-    return translator
-
-
-def open_teacher(names: Iterable[str]) -> Recogniser:
-    """The recogniser; UnknownName unless it knows every name."""
-    teacher = open_recogniser()
-    for name in names:
-        if name not in teacher.names:
-            raise UnknownName("attribute of the teacher", name, teacher.names)
-    return teacher
+def open_teachers(models: Iterable[str], names: Iterable[str]) -> tuple[Recogniser, ...]:
+    """The recognisers; UnknownName unless each knows every name."""
+    teachers = tuple(open_recogniser(model) for model in models)
+    for teacher in teachers:
+        for name in names:
+            if name not in teacher.names:
+                raise UnknownName("attribute of the teacher", name, teacher.names)
+    return teachers

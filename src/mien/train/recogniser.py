@@ -8,7 +8,7 @@ by Platt scaling on the valid split; the card's numbers come from the test split
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,21 @@ from torch import nn
 
 from mien.checkpoint import save_model
 from mien.checks import check_numbers
-from mien.errors import UnknownName
+from mien.errors import BadInput, UnknownName
 from mien.faces.cache import cached_crops, to_unit
 from mien.faces.celeba import CelebA, read_celeba
 from mien.measure.recognition import recognition_table
 from mien.recognise.imagenet import load_trunk
-from mien.recognise.recogniser import ARCHITECTURES, Network, Recogniser, Trunk
+from mien.recognise.recogniser import (
+    ARCHITECTURES,
+    Network,
+    Recogniser,
+    Trunk,
+    open_recogniser,
+)
 from mien.runtime.precision import quickest
 from mien.train import augment
+from mien.train.robust import disturbed
 from mien.train.run import Run, batch_indices, check_batch, generator, half_precision
 
 
@@ -45,11 +52,15 @@ class Recipe:
     decay: float = 0.02
     smoothing: float = 0.05  # CelebA's labels are noisy
     average: float = 0.998  # of the weights, a step
+    begin: str = ""  # a recogniser of the same architecture, whose weights learn further
+    attributes: tuple[str, ...] = ()  # those that it learns; () = all of the data set
+    robust: float = 0.0  # length, faces being in [-1, 1], of disturbances that it learns to bear
+    rising: float = 0.4  # share of the steps in which that grows from nothing
     seed: int = 0
     every: int = 100  # steps between checkpoints
 
     def __post_init__(self) -> None:
-        check_numbers(self, {"frozen": 0}, shares=("smoothing", "average"))
+        check_numbers(self, {"frozen": 0}, shares=("smoothing", "average", "rising"))
         if self.architecture not in ARCHITECTURES:
             raise UnknownName("architecture", self.architecture, ARCHITECTURES)
 
@@ -63,12 +74,12 @@ def train(
     same call continues from the last checkpoint. Raises BadInput for a batch of more photos
     than there are.
     """
-    train_set = read_celeba(root, "train")
+    train_set = _read(root, "train", recipe)
     check_batch(recipe.batch, len(train_set))
     faces = cached_crops(train_set.paths, recipe.size)
     network = _fit(faces, train_set, Run(folder), recipe, progress)
     recogniser = _calibrate(network, root, recipe, train_set.attributes.names)
-    test = read_celeba(root, "test")
+    test = _read(root, "test", recipe)
     logits = _logits(recogniser, test, recipe)
     table = recognition_table(logits * recogniser.scale + recogniser.shift, test.attributes)
     card = _card(name, recipe, recogniser.names, table)
@@ -76,14 +87,43 @@ def train(
     return card
 
 
+def _read(root: Path, split: str, recipe: Recipe) -> CelebA:
+    """One split with the attributes of the recipe."""
+    data = read_celeba(root, split)
+    if not recipe.attributes:
+        return data
+    return replace(data, attributes=data.attributes.select(recipe.attributes))
+
+
+def _begun(names: tuple[str, ...], recipe: Recipe) -> Network:
+    """The network to train further: ImageNet's trunk, or a recogniser's with its rows of names."""
+    if not recipe.begin:
+        trunk = load_trunk(ARCHITECTURES[recipe.architecture], recipe.pretrained)
+        return Network(trunk, len(names))
+    known = open_recogniser(recipe.begin)
+    if known.card["architecture"] != recipe.architecture:
+        raise BadInput(
+            f"begin={recipe.begin} is of architecture {known.card['architecture']}; set it so"
+        )
+    for name in names:
+        if name not in known.names:
+            raise UnknownName(f"attribute of begin={recipe.begin}", name, known.names)
+    weights = known.network.state_dict()
+    rows = [known.names.index(name) for name in names]
+    weights |= {key: weights[key][rows] for key in ("head.weight", "head.bias")}
+    network = Network(ARCHITECTURES[recipe.architecture].Trunk(), len(names))
+    network.load_state_dict(weights)
+    return network
+
+
 def _fit(
     faces: np.ndarray, data: CelebA, run: Run, recipe: Recipe,
     progress: Callable[[int, int, str], None],
 ) -> nn.Module:  # fmt: skip
     torch.manual_seed(recipe.seed)
-    trunk = load_trunk(ARCHITECTURES[recipe.architecture], recipe.pretrained)
-    network = Network(trunk, len(data.attributes.names))
+    network = _begun(data.attributes.names, recipe)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    trunk: Any = network.trunk
     freeze(trunk, recipe.frozen)
     averaged = torch.optim.swa_utils.AveragedModel(
         network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.average),
@@ -103,7 +143,8 @@ def _fit(
     for step in range(start, steps):
         torch.manual_seed(recipe.seed * 1_000_003 + step)  # dropout
         rows = batch_indices(len(data), recipe.batch, step, recipe.seed)
-        loss = _step(network, faces[rows], data.attributes.table[rows], step, recipe)
+        radius = recipe.robust * min(1, step / max(1, recipe.rising * steps))
+        loss = _step(network, faces[rows], data.attributes.table[rows], step, recipe, radius)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -118,18 +159,22 @@ def _fit(
 
 
 def _step(
-    network: nn.Module, pixels: np.ndarray, labels: np.ndarray, step: int, recipe: Recipe
-) -> torch.Tensor:
+    network: nn.Module, pixels: np.ndarray, labels: np.ndarray, step: int, recipe: Recipe,
+    radius: float,
+) -> torch.Tensor:  # fmt: skip
     random = generator(recipe.seed, step)
     faces = torch.from_numpy(to_unit(pixels))
     faces = augment.flip(faces, random)
     faces = augment.jitter_frame(faces, random, 0.06)
     faces = augment.jitter_colour(faces, random, 0.2)
     faces = augment.blur(faces, random, 0.3)
-    faces = faces.contiguous(memory_format=torch.channels_last)
-    with quickest():
-        logits = network(faces)
-    return known_cross_entropy(logits.float(), torch.from_numpy(labels), recipe.smoothing)
+
+    def loss(faces: torch.Tensor) -> torch.Tensor:
+        with quickest():
+            logits = network(faces.contiguous(memory_format=torch.channels_last))
+        return known_cross_entropy(logits.float(), torch.from_numpy(labels), recipe.smoothing)
+
+    return loss(disturbed(loss, faces, radius, random) if radius else faces)
 
 
 def freeze(trunk: Trunk, layers: int) -> None:
@@ -171,7 +216,7 @@ def _calibrate(
 ) -> Recogniser:
     one, zero = np.ones(len(names), np.float32), np.zeros(len(names), np.float32)
     plain = Recogniser(network, names, one, zero, recipe.size)
-    valid = read_celeba(root, "valid")
+    valid = _read(root, "valid", recipe)
     logits = _logits(plain, valid, recipe)
     scale, shift = platt(logits, valid.attributes.table)
     return Recogniser(network, names, scale, shift, recipe.size)

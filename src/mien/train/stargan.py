@@ -147,12 +147,13 @@ def generator_loss(
         "G/cls": part.loss(logits[:, place], batch.targets),
     }
     loss = terms["G/fake"] + recipe.rec * terms["G/rec"] + recipe.cls * terms["G/cls"]
-    if state.teacher is not None:
+    if state.teachers:
         view = made if batch.frame is None else augment.move_frame(made, batch.frame)
+        weights = made.new_tensor(recipe.emphasis)[place] if recipe.emphasis else None
         with _precision(recipe, view):
-            seen = _seen(state.teacher, view, part)
-        weights = seen.new_tensor(recipe.emphasis)[place] if recipe.emphasis else None
-        terms["G/teacher"] = part.loss(seen, batch.targets, weights)
+            seen = [_seen(teacher, view, part) for teacher in state.teachers]
+        each = [part.loss(logits, batch.targets, weights) for logits in seen]
+        terms["G/teacher"] = torch.stack(each).mean()
         loss = loss + recipe.teacher * terms["G/teacher"]
     if state.guide is not None:
         terms["G/guide"] = _from_guide(state, batch, made, recipe)
@@ -272,10 +273,10 @@ def _pictures(
 def _seen(teacher: Recogniser, made: torch.Tensor, part: Part) -> torch.Tensor:
     """What the recogniser makes of translations: logits [N, c] of the part's names.
 
-    It reads them at half their size or its own, whichever is smaller, where patterns that
-    only a network sees are gone.
+    It reads them at half their size, or its own if that is smaller, where patterns that only a
+    network sees are gone.
     """
-    for size in (min(made.shape[-1], teacher.size) // 2, teacher.size):
+    for size in (min(made.shape[-1] // 2, teacher.size), teacher.size):
         made = F.interpolate(made, (size, size), mode="bilinear", antialias=True)
     return teacher.score(made)[:, [teacher.names.index(name) for name in part.names]]
 
