@@ -1,13 +1,11 @@
 """StarGAN: one generator that translates faces to any combination of attributes.
 
-Choi et al., "StarGAN: Unified Generative Adversarial Networks for Multi-Domain
-Image-to-Image Translation" (CVPR 2018), table 4 and 5 of its appendix. Labels enter as
-constant maps beside the colours, as published, or through lookup tables: a gain
-and a bias an attribute in every instance normalisation. What is drawn may be added to
-the photo (Shen and Liu, "Learning Residual Images for Face Attribute Manipulation",
-CVPR 2017), which keeps what nobody asked to change. Tensors carry the names of the
-published implementation. Its generator normalises each face by its own statistics
-whether training or not, and so does this one.
+Choi et al., "StarGAN: Unified Generative Adversarial Networks for Multi-Domain Image-to-Image
+Translation" (CVPR 2018), table 4 and 5 of its appendix. Labels enter as constant maps beside the
+colours, as published, or through lookup tables: a gain and a bias an attribute in every instance
+normalisation. What is drawn may be added to the photo (Shen and Liu, "Learning Residual Images for
+Face Attribute Manipulation", CVPR 2017), which keeps what nobody asked to change. Tensors carry the
+published names; each face is normalised by its own statistics, training or not, as published.
 """
 
 from __future__ import annotations
@@ -64,15 +62,16 @@ class Architecture:
         ):
             if value not in known:
                 raise UnknownName(what, value, known)
-        if self.size < 4 or self.size % (4 * max(1, self.coarse)) or min(self.width, self.labels) < 1 or self.depth < 0:
+        least = min(self.width, self.labels, self.coarse, self.size, self.depth + 1)
+        if least < 1 or self.size % (4 * self.coarse):
             raise BadInput(
                 f"a generator of size {self.size}, width {self.width}, depth {self.depth} and "
                 f"{self.labels} labels cannot be; sizes are multiples of 4 times coarse"
             )
+        if self.coarse > 1 and not self.residual:
+            raise BadInput(f"coarse={self.coarse} enlarges additions; set residual=true")
         if self.blur < 0 or (self.blur and not self.residual):
             raise BadInput(f"blur={self.blur} softens additions, by px; set residual=true")
-        if self.coarse < 1 or (self.coarse > 1 and not self.residual):
-            raise BadInput(f"coarse={self.coarse} enlarges additions; set residual=true")
 
 
 @dataclass(frozen=True)
@@ -183,13 +182,11 @@ class Generator(nn.Module):
         """The same of faces and labels in one tensor (see `stack`), as engines read it."""
         chosen, faces = self._chosen(stacked[:, 3:, 0, 0]), stacked[:, :3]
         read = faces if self.shape.condition == "lookup" else stacked
-        if self.shape.coarse > 1:
-            read = F.avg_pool2d(read, self.shape.coarse)
+        read = F.avg_pool2d(read, self.shape.coarse) if self.shape.coarse > 1 else read
         out = self.main(read.contiguous(memory_format=torch.channels_last), chosen).float()
         if not self.shape.residual:
             return torch.tanh(out)
-        if self.shape.coarse > 1:
-            out = F.interpolate(out, faces.shape[2:], mode="bilinear")
+        out = F.interpolate(out, faces.shape[2:], mode="bilinear") if self.shape.coarse > 1 else out
         return faces + (blurred(out, self.shape.blur) if self.shape.blur else out)
 
     def _chosen(self, labels: torch.Tensor) -> torch.Tensor:

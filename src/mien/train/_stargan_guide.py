@@ -27,7 +27,7 @@ from mien.train._stargan_hair import Palette, Shade, recoloured
 from mien.train.prototypes import FLOOR, Prototypes
 
 LIGHT = (0.299, 0.587, 0.114)  # of red, green and blue
-BRIGHTER, DARKER = 1.15, 4.0  # times by which a ratio may brighten or darken: eyes glow soon
+BRIGHTER, DARKER = 1.5, 4.0  # times by which a ratio may brighten or darken: eyes glow soon
 AGE, GREY = "Young", "Gray_Hair"  # who is no longer young greys
 
 

@@ -30,8 +30,8 @@ FEWEST = 40  # photos from in front, of which means are made
 CHUNK = 64  # photos at once
 FLOOR = 0.06  # of [0, 1], added before logarithms: what is black has no colour
 FRONTAL, ASIDE = 0.18, 0.4  # nose from the middle, in widths of the face: means; no change at all
-FADE = 20  # px of the mean shape, over which changes fall to nothing at its border
-LIFT = 0.12  # of a logarithm, by which a change brightens at most
+FADE = 10  # px of the mean shape, over which changes fall to nothing at its border
+LIFT = 0.35  # of a logarithm, by which a change brightens at most
 NOSE, SIDES, INNER_LIPS, MOUTH = 1, (234, 454), (13, 14), (61, 291)  # points of the mesh
 
 

@@ -273,8 +273,7 @@ def _pictures(
 def _seen(teacher: Recogniser, made: torch.Tensor, part: Part) -> torch.Tensor:
     """What the recogniser makes of translations: logits [N, c] of the part's names.
 
-    It reads them at half their size, or its own if that is smaller, where patterns that only a
-    network sees are gone.
+    It reads them at half their size, or its own if smaller: without a network's own patterns.
     """
     for size in (min(made.shape[-1] // 2, teacher.size), teacher.size):
         made = F.interpolate(made, (size, size), mode="bilinear", antialias=True)
