@@ -26,12 +26,12 @@ class Recogniser:
         return np.zeros((len(faces), 1), np.float32)
 
 
-def translated(blur: float) -> tuple[np.ndarray, np.ndarray]:
+def translated(weight: float, **soft: float) -> tuple[np.ndarray, np.ndarray]:
     """A photo of fine noise, and the same with the face in it brightened."""
     torch.manual_seed(0)
-    shape = Architecture(SIZE, 4, 1, 1, residual=True, blur=blur)
+    shape = Architecture(SIZE, 4, 1, 1, residual=True, **soft)
     network = Generator(shape)
-    torch.nn.init.constant_(network.main[-1].weight, 0.009)
+    torch.nn.init.constant_(network.main[-1].weight, weight)
     card = {
         "name": "toy", "parts": PARTS, "sha256": "0" * 64,
         "input": {"size": SIZE, "frame": "celeba", "range": [-1, 1]},
@@ -46,9 +46,14 @@ def translated(blur: float) -> tuple[np.ndarray, np.ndarray]:
     return photo, made.photo
 
 
-@pytest.mark.parametrize(("blur", "kept"), [(1.2, True), (0.0, False)])
-def test_what_is_added_softly_leaves_the_photos_detail(blur: float, kept: bool) -> None:
-    photo, made = translated(blur)
+@pytest.mark.parametrize(
+    ("soft", "weight", "kept"),
+    [({"blur": 1.2}, 0.009, True), ({"coarse": 2}, 0.011, True), ({}, 0.009, False)],
+)
+def test_what_is_added_softly_leaves_the_photos_detail(
+    soft: dict[str, float], weight: float, kept: bool
+) -> None:
+    photo, made = translated(weight, **soft)
     inner = slice(3 * SIZE, 5 * SIZE)
     before, after = (picture[inner, inner].astype(float) for picture in (photo, made))
     unclipped = (after > 0) & (after < 255)

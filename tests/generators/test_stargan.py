@@ -295,7 +295,7 @@ def test_sizes_that_cannot_be_are_refused():
             Architecture(**wrong)
     with pytest.raises(BadInput, match=r"coarse=2 enlarges additions.*residual=true"):
         Architecture(coarse=2)
-    with pytest.raises(BadInput, match="multiples of 4 times coarse"):
+    with pytest.raises(BadInput, match=r"multiples of 4 \* coarse=2"):
         Architecture(size=132, coarse=2, residual=True)
 
 

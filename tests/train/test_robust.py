@@ -7,9 +7,11 @@ from scipy.ndimage import gaussian_filter
 
 from mien.errors import BadInput, UnknownName
 from mien.recognise.recogniser import open_recogniser
+from mien.train import recogniser
 from mien.train.recogniser import Recipe, _begun
 from mien.train.robust import disturbed
 from mien.train.run import generator
+from tests.celeba import noise
 
 
 def test_of_a_linear_loss_the_worst_is_its_blurred_slope():
@@ -43,6 +45,16 @@ def test_disturbed_faces_cost_more_than_shifted_at_random_and_repeat_with_their_
     assert loss(first) > loss(faces)
 
 
+def test_a_step_with_a_radius_costs_more_than_one_without():
+    network = _begun(("Young", "Male"), Recipe(begin="recogniser")).eval()
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
+    labels = np.array([[1, -1], [-1, 1]], np.int8)
+    plain, robust = (
+        recogniser._step(network, pixels, labels, 0, Recipe(), radius) for radius in (0.0, 2.0)
+    )
+    assert robust > plain
+
+
 def test_a_recogniser_begins_with_anothers_weights_for_some_names():
     names = ("Young", "Male")
     begun = _begun(names, Recipe(begin="recogniser", attributes=names)).eval()
@@ -57,5 +69,17 @@ def test_a_recogniser_begins_with_anothers_weights_for_some_names():
 def test_a_recogniser_that_does_not_fit_is_refused():
     with pytest.raises(UnknownName, match="attribute of begin=recogniser 'Redness'"):
         _begun(("Redness",), Recipe(begin="recogniser"))
-    with pytest.raises(BadInput, match="begin=judge is of architecture efficientnet_lite0; set"):
-        _begun(("Male",), Recipe(begin="judge"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"begin": "judge"}, "begin=judge is another.*set architecture=efficientnet_lite0"),
+        ({"attributes": ("Redness",)}, "unknown attribute 'Redness'"),
+    ],
+)
+def test_what_does_not_fit_is_told_before_photos_are_read(tmp_path, monkeypatch, changes, sentence):
+    layout = noise(tmp_path / "celeba", ["Male"], 2, 2)
+    monkeypatch.setattr(recogniser, "cached_crops", lambda *_: pytest.fail("photos were read"))
+    with pytest.raises((BadInput, UnknownName), match=sentence):
+        recogniser.train(layout, tmp_path, "robust", Recipe(batch=2, **changes), lambda *_: None)

@@ -347,12 +347,12 @@ def test_a_wider_network_begins_by_drawing_what_a_narrow_one_draws(
     faces, labels = torch.rand(2, 3, 16, 16) - 0.5, torch.eye(2)
     with torch.no_grad():
         wanted = narrow.generator(faces, labels)
-        near = [_begun(wider, known).generator(faces, labels)]
+        near = _begun(wider, known).generator(faces, labels)
         monkeypatch.setattr(_stargan_begin, "NOISE", 0.0)
-        near.append(_begun(wider, known).generator(faces, labels))
-    torch.testing.assert_close(near[1], wanted, rtol=0, atol=0.02)  # float16
-    assert not torch.equal(near[0], near[1])
-    assert (near[0] - wanted).abs().mean() < 0.5 * (wanted - wanted.mean()).abs().mean()
+        same = _begun(wider, known).generator(faces, labels)
+    torch.testing.assert_close(same, wanted, rtol=0, atol=0.02)  # float16
+    assert not torch.equal(near, same)
+    assert (near - wanted).abs().mean() < 0.5 * (wanted - wanted.mean()).abs().mean()
 
 
 def _begun(recipe, known):
@@ -394,7 +394,8 @@ def test_a_training_begins_with_a_models_weights(tmp_path):
         for key, value in first.generator.state_dict().items():
             found = network.state_dict()[key]
             torch.testing.assert_close(found, value, rtol=1e-3, atol=1e-6, msg=key)  # of float16
-    for other in (replace(recipe, width=6), replace(recipe, condition="lookup")):
+    wrong = ({"width": 2}, {"width": 6}, {"condition": "lookup"}, {"residual": True, "coarse": 2})
+    for other in (replace(recipe, **changes) for changes in wrong):
         with pytest.raises(BadInput, match="other sizes or names"):
             _stargan_state.equip(_stargan_state.start(other, Vocabulary((source.part,))), other)
     with pytest.raises(BadModel, match="not a translator"):
@@ -460,6 +461,13 @@ def test_several_teachers_count_alike():
     assert found[0] != found[1]
 
 
+def test_teachers_who_do_not_teach_and_a_teaching_by_nobody_are_refused():
+    with pytest.raises(BadInput, match="give teacher a weight"):
+        replace(TOY, taught_by=("judge",))
+    with pytest.raises(BadInput, match="taught_by names nobody"):
+        replace(TOY, teacher=1.0, taught_by=())
+
+
 def test_a_teacher_that_does_not_know_a_name_is_refused():
     with pytest.raises(UnknownName, match="teacher"):
         _stargan_state.equip(
@@ -478,7 +486,9 @@ def test_a_name_that_the_teacher_does_not_know_is_told_before_photos_are_read(
     folders = () if unknown in names else (str(tmp_path / "classes"),)
     recipe = replace(TOY, attributes=names, folders=folders, teacher=1.0)
     monkeypatch.setattr(_stargan_data, "cached_crops", lambda *_: pytest.fail("photos were read"))
-    with pytest.raises(UnknownName, match=f"unknown attribute of the teacher '{unknown}'"):
+    with pytest.raises(
+        UnknownName, match=f"unknown attribute of the teacher recogniser '{unknown}'"
+    ):
         _stargan_data.read_sources(root, recipe)
 
 

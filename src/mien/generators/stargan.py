@@ -66,7 +66,7 @@ class Architecture:
         if least < 1 or self.size % (4 * self.coarse):
             raise BadInput(
                 f"a generator of size {self.size}, width {self.width}, depth {self.depth} and "
-                f"{self.labels} labels cannot be; sizes are multiples of 4 times coarse"
+                f"{self.labels} labels cannot be; sizes are multiples of 4 * coarse={self.coarse}"
             )
         if self.coarse > 1 and not self.residual:
             raise BadInput(f"coarse={self.coarse} enlarges additions; set residual=true")

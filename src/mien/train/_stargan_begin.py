@@ -20,24 +20,22 @@ Tensors = dict[str, torch.Tensor]
 def begin(generator: Generator, vocabulary: Vocabulary, model: str) -> None:
     """Give the generator the weights of a translator.
 
-    Label maps may begin with lookup tables, and a generator with one whose width divides its
-    own. Raises BadInput for other names or sizes.
+    It may be of another blur or coarseness, narrower, if its width divides the generator's,
+    and of lookup tables where the generator reads label maps. Raises BadInput for other names
+    or sizes.
     """
     translator = open_stargan(model, "begin")
-    ours, theirs = generator.shape, translator.network.shape
-    found = replace(theirs, blur=ours.blur, coarse=ours.coarse)
-    times = ours.width // theirs.width
-    if ours.condition == "maps":
-        found = replace(found, condition="maps")
-    if translator.vocabulary != vocabulary or replace(found, width=times * theirs.width) != ours:
+    network, ours, theirs = translator.network, generator.shape, translator.network.shape
+    times, left = divmod(ours.width, theirs.width)
+    from_tables = (ours.condition, theirs.condition) == ("maps", "lookup")
+    free = {"width", "blur", "coarse"} | ({"condition"} if from_tables else set())
+    fixed = [getattr(ours, key) == getattr(theirs, key) for key in vars(ours).keys() - free]
+    if translator.vocabulary != vocabulary or times < 1 or left or not all(fixed):
         raise BadInput(
             f"begin={model} is a network of other sizes or names; give those of its card's recipe"
         )
-    network = translator.network
-    if times > 1:
-        network = _widened(network, times)
-    weights = network.state_dict()
-    if theirs.condition != ours.condition:
+    weights = (_widened(network, times) if times > 1 else network).state_dict()
+    if from_tables:
         weights = _with_maps(weights, generator.state_dict())
     generator.load_state_dict(weights)
 

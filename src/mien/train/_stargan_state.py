@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,6 @@ from mien.train._stargan_begin import begin, open_stargan
 from mien.train._stargan_guide import PLAIN, Edits, Guide, Paints, Transfer, Translations
 from mien.train.adversarial import hinge_sides, wasserstein_sides
 
-Tensors = dict[str, torch.Tensor]
 Sides = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 LOSSES: dict[str, tuple[Sides, bool]] = {  # the discriminator's terms, and whether slopes count
     "wgan-gp": (wasserstein_sides, True),
@@ -124,6 +123,10 @@ class Recipe:
             raise BadInput("hues, ratio and tint are of the guide's examples; give guide a weight")
         if self.emphasis and not self.teacher > 0:
             raise BadInput("emphasis is the teacher's; give teacher a weight")
+        if self.taught_by != ("recogniser",) and not self.teacher > 0:
+            raise BadInput("taught_by names teachers; give teacher a weight")
+        if not self.taught_by:
+            raise BadInput("taught_by names nobody; leave it out for the embedded recogniser")
         if self.loud != 1 and self.condition != "maps":
             raise BadInput(f"loud={self.loud} multiplies weights of label maps; set condition=maps")
         if self.gain != 1 and not self.residual:
@@ -244,11 +247,11 @@ def _guide(vocabulary: Vocabulary, recipe: Recipe, paints: Paints) -> Guide:
     return Translations(open_stargan(name, "guided_by"), vocabulary)
 
 
-def open_teachers(models: Iterable[str], names: Iterable[str]) -> tuple[Recogniser, ...]:
+def open_teachers(models: Iterable[str], names: Collection[str]) -> tuple[Recogniser, ...]:
     """The recognisers; UnknownName unless each knows every name."""
-    teachers = tuple(open_recogniser(model) for model in models)
-    for teacher in teachers:
+    teachers = {model: open_recogniser(model) for model in models}
+    for model, teacher in teachers.items():
         for name in names:
             if name not in teacher.names:
-                raise UnknownName("attribute of the teacher", name, teacher.names)
-    return teachers
+                raise UnknownName(f"attribute of the teacher {model}", name, teacher.names)
+    return tuple(teachers.values())

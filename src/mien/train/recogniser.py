@@ -37,6 +37,8 @@ from mien.train import augment
 from mien.train.robust import disturbed
 from mien.train.run import Run, batch_indices, check_batch, generator, half_precision
 
+RISING = 0.4  # share of the steps in which disturbances grow from nothing
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -55,12 +57,11 @@ class Recipe:
     begin: str = ""  # a recogniser of the same architecture, whose weights learn further
     attributes: tuple[str, ...] = ()  # those that it learns; () = all of the data set
     robust: float = 0.0  # length, faces being in [-1, 1], of disturbances that it learns to bear
-    rising: float = 0.4  # share of the steps in which that grows from nothing
     seed: int = 0
     every: int = 100  # steps between checkpoints
 
     def __post_init__(self) -> None:
-        check_numbers(self, {"frozen": 0}, shares=("smoothing", "average", "rising"))
+        check_numbers(self, {"frozen": 0}, shares=("smoothing", "average"))
         if self.architecture not in ARCHITECTURES:
             raise UnknownName("architecture", self.architecture, ARCHITECTURES)
 
@@ -72,12 +73,14 @@ def train(
 
     progress(step, steps, text) is called after every step. Interrupted, the
     same call continues from the last checkpoint. Raises BadInput for a batch of more photos
-    than there are.
+    than there are or a recogniser to begin with that does not fit, UnknownName for an attribute
+    that it or the data lacks.
     """
     train_set = _read(root, "train", recipe)
     check_batch(recipe.batch, len(train_set))
+    begun = _begun(train_set.attributes.names, recipe)  # what it refuses, before photos are read
     faces = cached_crops(train_set.paths, recipe.size)
-    network = _fit(faces, train_set, Run(folder), recipe, progress)
+    network = _fit(begun, faces, train_set, Run(folder), recipe, progress)
     recogniser = _calibrate(network, root, recipe, train_set.attributes.names)
     test = _read(root, "test", recipe)
     logits = _logits(recogniser, test, recipe)
@@ -96,15 +99,18 @@ def _read(root: Path, split: str, recipe: Recipe) -> CelebA:
 
 
 def _begun(names: tuple[str, ...], recipe: Recipe) -> Network:
-    """The network to train further: ImageNet's trunk, or a recogniser's with its rows of names."""
+    """The network to train further: ImageNet's trunk, or a recogniser's with its rows of names.
+
+    Raises BadInput and UnknownName for a recogniser of another architecture or other names.
+    """
+    torch.manual_seed(recipe.seed)
     if not recipe.begin:
         trunk = load_trunk(ARCHITECTURES[recipe.architecture], recipe.pretrained)
         return Network(trunk, len(names))
     known = open_recogniser(recipe.begin)
-    if known.card["architecture"] != recipe.architecture:
-        raise BadInput(
-            f"begin={recipe.begin} is of architecture {known.card['architecture']}; set it so"
-        )
+    architecture = known.card["architecture"]
+    if architecture != recipe.architecture:
+        raise BadInput(f"begin={recipe.begin} is another network; set architecture={architecture}")
     for name in names:
         if name not in known.names:
             raise UnknownName(f"attribute of begin={recipe.begin}", name, known.names)
@@ -117,11 +123,9 @@ def _begun(names: tuple[str, ...], recipe: Recipe) -> Network:
 
 
 def _fit(
-    faces: np.ndarray, data: CelebA, run: Run, recipe: Recipe,
+    network: Network, faces: np.ndarray, data: CelebA, run: Run, recipe: Recipe,
     progress: Callable[[int, int, str], None],
 ) -> nn.Module:  # fmt: skip
-    torch.manual_seed(recipe.seed)
-    network = _begun(data.attributes.names, recipe)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     trunk: Any = network.trunk
     freeze(trunk, recipe.frozen)
@@ -143,7 +147,7 @@ def _fit(
     for step in range(start, steps):
         torch.manual_seed(recipe.seed * 1_000_003 + step)  # dropout
         rows = batch_indices(len(data), recipe.batch, step, recipe.seed)
-        radius = recipe.robust * min(1, step / max(1, recipe.rising * steps))
+        radius = recipe.robust * min(1, step / max(1, RISING * steps))
         loss = _step(network, faces[rows], data.attributes.table[rows], step, recipe, radius)
         optimiser.zero_grad()
         loss.backward()

@@ -1,4 +1,4 @@
-"""Training against disturbances, so that what a recogniser asks for is what people see.
+"""Disturbances to train a recogniser against, so that what it asks for is what people see.
 
 Madry et al., "Towards Deep Learning Models Resistant to Adversarial Attacks" (ICLR 2018), by
 one step from a random beginning (Wong et al., "Fast is better than free", ICLR 2020). Who
@@ -16,7 +16,7 @@ import torch
 from mien.generators.layers.gaussian import blurred
 
 SOFT = 1 / 64  # of the width of a face: the deviation of the Gaussian that blurs disturbances
-TINY = 1e-12
+TINY = 1e-12  # where a slope is nothing
 
 Loss = Callable[[torch.Tensor], torch.Tensor]
 
@@ -26,15 +26,14 @@ def disturbed(
 ) -> torch.Tensor:
     """Faces [N, 3, S, S] with what raises their loss most, no longer than `radius` each.
 
-    radius: L2 norm over all colours and pixels of a face in [-1, 1]. loss: of faces, a mean.
+    radius: above 0, L2 norm over all colours and pixels of a face in [-1, 1]. loss: a mean.
     """
     noise = torch.randn(faces.shape, generator=random)
     begin = radius * torch.rand(len(faces), 1, 1, 1, generator=random) * _unit(noise)
     begin.requires_grad_()
     (slope,) = torch.autograd.grad(loss(faces + begin), begin)
     moved = (begin + radius * _unit(slope)).detach()
-    length = _length(moved)
-    return faces + moved * (radius / length.clamp(min=max(radius, TINY)))
+    return faces + moved * (radius / _length(moved).clamp(min=radius))
 
 
 def _unit(pictures: torch.Tensor) -> torch.Tensor:
