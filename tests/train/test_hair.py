@@ -247,11 +247,12 @@ def test_less_of_the_hue_leaves_the_light_of_an_edit():
 
 def test_a_ratio_leaves_black_black_and_halves_what_the_edit_halves():
     names, labels, targets = ("Male",), torch.zeros(1, 1), torch.ones(1, 1)
-    guide = Edits("vae-128", names, (1.5,), transfer=Transfer(ratio=0.1))
+    fp32 = Recipe(precision="fp32").autocast
+    guide = Edits("vae-128", names, (1.5,), transfer=Transfer(ratio=0.1), autocast=fp32)
     decoded = torch.from_numpy(guide.space.decode(guide.space.sample(1, seed=5)))
     black = decoded.clone()
     black[:, :, 40:60] = -1
-    plain = Edits("vae-128", names, (1.5,))
+    plain = Edits("vae-128", names, (1.5,), autocast=fp32)
     for faces in (decoded, black):
         own = torch.from_numpy(guide.space.decode(guide.space.encode(faces.numpy())))
         after = own + plain.added(faces, labels, targets, names)

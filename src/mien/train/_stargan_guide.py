@@ -10,7 +10,7 @@ Knowledge in a Neural Network", 2015).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -28,6 +28,7 @@ from mien.train.prototypes import FLOOR, Prototypes
 
 LIGHT = (0.299, 0.587, 0.114)  # of red, green and blue
 BRIGHTER, DARKER = 1.5, 4.0  # times by which a ratio may brighten or darken: eyes glow soon
+Autocast = Callable[[str], torch.autocast]  # of a device's type
 AGE, GREY = "Young", "Gray_Hair"  # who is no longer young greys
 
 
@@ -82,9 +83,11 @@ class Edits:
 
     def __init__(
         self, space: str, names: tuple[str, ...], amounts: tuple[float, ...] = (),
-        paints: Paints = PLAIN, transfer: Transfer = Transfer(),
+        paints: Paints = PLAIN, transfer: Transfer = Transfer(), autocast: Autocast = quickest,
     ) -> None:  # fmt: skip
         """names: of all labels; amounts: of their edits, in calibrated units, 1 where not given.
+
+        autocast: the precision of the space's networks.
 
         Raises UnknownName for a name without a direction, BadInput for other than one amount
         each.
@@ -94,6 +97,7 @@ class Edits:
                 f"amounts has {len(amounts)} numbers for {len(names)} names; give each one"
             )
         self.space, self.paints, self.transfer = open_space(space), paints, transfer
+        self.autocast = autocast
         self.amounts = dict(zip(names, amounts or (1.0,) * len(names), strict=True))
         self.directions = open_directions(f"{space}-directions")
         palette = paints.palette
@@ -133,7 +137,7 @@ class Edits:
         amounts = {
             name: self.amounts[name] * wish[:, i] for i, name in enumerate(names) if name not in but
         }
-        with quickest():
+        with self.autocast("cpu"):
             latent = self.space.encode(faces.numpy())
             moved = edit(latent, self.directions, amounts)
             both = latent.with_values(np.concatenate([latent.values, moved.values]))
@@ -150,14 +154,16 @@ class Edits:
 class Translations:
     """What a trained StarGAN adds, whatever the photos' own labels are."""
 
-    def __init__(self, model: StarGAN, vocabulary: Vocabulary) -> None:
+    def __init__(
+        self, model: StarGAN, vocabulary: Vocabulary, autocast: Autocast = quickest
+    ) -> None:
         """Raises BadInput for a model that translates other names."""
         if model.vocabulary != vocabulary:
             raise BadInput(
                 f"guided_by={model.card['name']} translates {', '.join(model.names)}; "
                 "give attributes that are its own"
             )
-        self.model = model
+        self.model, self.autocast = model, autocast
 
     @torch.no_grad()
     def added(
@@ -169,7 +175,7 @@ class Translations:
             raise BadInput(f"the guide draws faces of {self.model.size} px; set size to it")
         parts = self.model.vocabulary
         part = [one.names for one in parts.parts].index(names)
-        with quickest(faces.device.type):
+        with self.autocast(faces.device.type):
             made = self.model.network.to(faces.device)(faces, parts.vector(targets, part))
         added: torch.Tensor = made - faces
         return added

@@ -20,6 +20,7 @@ from mien.generators.stargan import (
     Generator,
 )
 from mien.recognise.recogniser import Recogniser, open_recogniser
+from mien.runtime.precision import autocast, quickest
 from mien.train import hair
 from mien.train._stargan_begin import begin, open_stargan
 from mien.train._stargan_guide import PLAIN, Edits, Guide, Paints, Transfer, Translations
@@ -146,6 +147,12 @@ class Recipe:
         """Of the discriminator, for this many names."""
         return Critic(self.size, self.critic_width, self.critic_depth, labels)
 
+    def autocast(self, device: str) -> torch.autocast:
+        """The precision of convolutions on a device of this type."""
+        if self.precision == "quickest":
+            return quickest(device)
+        return autocast(self.precision == "bf16", device)
+
     def pace(self, step: int) -> float:
         """What rates are multiplied by at a step."""
         start = max(0, self.steps - self.decay_steps)
@@ -241,10 +248,10 @@ def _guide(vocabulary: Vocabulary, recipe: Recipe, paints: Paints) -> Guide:
     name = recipe.guided_by
     if load_card(find_model(name))["kind"] != "translator":
         transfer = Transfer(recipe.hues, recipe.ratio)
-        return Edits(name, vocabulary.names, recipe.amounts, paints, transfer)
+        return Edits(name, vocabulary.names, recipe.amounts, paints, transfer, recipe.autocast)
     if recipe.hair or recipe.amounts or recipe.hues != 1 or recipe.ratio:
         raise BadInput(f"guided_by={name} is a translator; leave out hair, amounts, hues and ratio")
-    return Translations(open_stargan(name, "guided_by"), vocabulary)
+    return Translations(open_stargan(name, "guided_by"), vocabulary, recipe.autocast)
 
 
 def open_teachers(models: Iterable[str], names: Collection[str]) -> tuple[Recogniser, ...]:

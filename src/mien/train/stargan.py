@@ -20,7 +20,6 @@ import torch.nn.functional as F
 from mien.faces.cache import to_unit
 from mien.generators._labels import Part, Vocabulary
 from mien.recognise.recogniser import Recogniser
-from mien.runtime.precision import autocast, quickest
 from mien.train import augment
 from mien.train._stargan_data import Source, celeba_test, paints_of, read_sources
 from mien.train._stargan_export import export
@@ -120,7 +119,7 @@ def critic_loss(
     sides, sloped = LOSSES[recipe.loss]
     part, place = state.vocabulary.parts[batch.part], state.vocabulary.place(batch.part)
     count = len(batch.faces)
-    with _precision(recipe, made):
+    with recipe.autocast(made.device.type):
         scores, logits = state.critic(torch.cat([batch.faces, made]))
         real, fake = sides(scores[:count], scores[count:])
         terms = {"D/real": real, "D/fake": fake}
@@ -138,7 +137,7 @@ def generator_loss(
 ) -> tuple[torch.Tensor, Terms]:
     """The generator's loss (equations 3, 4 and 6) and its terms before weighing."""
     part, place = state.vocabulary.parts[batch.part], state.vocabulary.place(batch.part)
-    with _precision(recipe, made):
+    with recipe.autocast(made.device.type):
         scores, logits = state.critic(made)
     back = _translated(state, made, batch.labels, batch.part, recipe)
     terms = {
@@ -150,7 +149,7 @@ def generator_loss(
     if state.teachers:
         view = made if batch.frame is None else augment.move_frame(made, batch.frame)
         weights = made.new_tensor(recipe.emphasis)[place] if recipe.emphasis else None
-        with _precision(recipe, view):
+        with recipe.autocast(view.device.type):
             seen = [_seen(teacher, view, part) for teacher in state.teachers]
         each = [part.loss(logits, batch.targets, weights) for logits in seen]
         terms["G/teacher"] = torch.stack(each).mean()
@@ -245,7 +244,7 @@ def _stored(vocabulary: Vocabulary) -> list[dict[str, Any]]:
 def _translated(
     state: State, faces: torch.Tensor, labels: torch.Tensor, part: int, recipe: Recipe
 ) -> torch.Tensor:
-    with _precision(recipe, faces):
+    with recipe.autocast(faces.device.type):
         made: torch.Tensor = state.generator(faces, state.vocabulary.vector(labels, part))
     return made
 
@@ -284,13 +283,6 @@ def _variation(pictures: torch.Tensor) -> torch.Tensor:
     """Mean absolute difference of neighbours in [N, 3, S, S], down and to the right."""
     down, right = pictures.diff(dim=2).abs().mean(), pictures.diff(dim=3).abs().mean()
     return down + right
-
-
-def _precision(recipe: Recipe, faces: torch.Tensor) -> torch.autocast:
-    device = faces.device.type
-    if recipe.precision == "quickest":
-        return quickest(device)
-    return autocast(recipe.precision == "bf16", device)
 
 
 def _step(optimiser: torch.optim.Optimizer, loss: torch.Tensor) -> None:
